@@ -1,0 +1,1 @@
+"""A fondaco in a folder: starts and watches the real services on this machine, on loopback only."""
