@@ -1,7 +1,7 @@
 """The root of every error that Fondaco raises on purpose, and the exit codes of the commands.
 
-Each room has its own `errors.py` with one class per meaning, all derived from `FondacoError`. The command line prints such an error as one
-paragraph and leaves with its exit code; any other exception is a defect and keeps its traceback.
+Each room has its own `errors.py` with one class per meaning, all derived from `FondacoError`. The command line prints
+such an error as one paragraph and leaves with its exit code; any other exception is a defect and keeps its traceback.
 """
 
 from enum import IntEnum

@@ -1,1 +1,1 @@
-"""The commands. Modules here import heavy libraries inside their commands only, so that `fondaco --help` stays quick."""
+"""The commands. Modules here import heavy libraries inside their commands only: `fondaco --help` stays quick."""

@@ -18,8 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Command → (module with its typer `app`, the line in `fondaco --help`).
 
-The module is imported only when its command is called. Its `app` is `typer.Typer(name="<command>")` with commands below it, or
-`typer.Typer()` with one `@app.command("<command>")`.
+The module is imported only when its command is called. Its `app` is `typer.Typer(name="<command>")` with commands below
+it, or `typer.Typer()` with one `@app.command("<command>")`.
 """
 
 
