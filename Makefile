@@ -19,7 +19,7 @@ lint: setup ## format, lint, types and the rooms' imports
 	@$(BIN)/ruff format --check --quiet || { echo 'run: make format' >&2; exit 1; }
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo
+	@out=$$($(BIN)/lint-imports --no-logo) || { echo "$$out" >&2; exit 1; }
 
 unit: setup ## the tests that need no service
 	@$(BIN)/pytest -q -n $(WORKERS) $(UNIT)

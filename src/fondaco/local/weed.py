@@ -177,7 +177,7 @@ class SeaweedFS:
         try:
             obstore.put(store, "ready", b"ready")
             return obstore.get(store, "ready").bytes() == b"ready"
-        except (BaseError, FileNotFoundError, PermissionError):
+        except (BaseError, FileNotFoundError):
             return False
 
     def store(self, bucket: str, *, patience: timedelta = timedelta(seconds=30)) -> S3Store:

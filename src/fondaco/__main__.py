@@ -1,0 +1,5 @@
+"""`python -m fondaco` is `fondaco`."""
+
+from fondaco.cli.main import run
+
+run()
