@@ -1,0 +1,161 @@
+"""A file catalog opened for reading: an SQLite image in memory."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Self
+
+from fondaco.cvmfs import paths
+from fondaco.cvmfs.catalog import schema
+from fondaco.cvmfs.catalog.counters import COUNTER_NAMES, Counters
+from fondaco.cvmfs.digest import Digest
+from fondaco.cvmfs.entry import NANO, Chunk, Entry
+from fondaco.cvmfs.errors import MalformedData
+
+MAX_CATALOG_BYTES = 1 << 31  # an uncompressed catalog larger than this is refused
+
+_SELECT = f"SELECT {schema.ROW_COLUMNS} FROM catalog "
+_WHERE_KEY = "WHERE md5path_1 = ? AND md5path_2 = ?"
+
+_Row = tuple[  # columns of schema.ROW_COLUMNS; a foreign catalog may hold NULL anywhere
+    int | None,
+    bytes | None,
+    int | None,
+    int | None,
+    int | None,
+    int | None,
+    int | None,
+    str | None,
+    str | None,
+    int | None,
+    int | None,
+    bytes | None,
+]
+
+
+class NestedReference:
+    """A row of ``nested_catalogs``: where a nested catalog begins and which object it is."""
+
+    __slots__ = ("digest", "path", "size")
+
+    def __init__(self, path: str, digest: Digest, size: int) -> None:
+        self.path = path  # mountpoint, "/a/b"
+        self.digest = digest
+        self.size = size  # bytes of the uncompressed database, 0 when not recorded
+
+
+class CatalogDatabase:
+    """One catalog. Its mountpoint is ``""`` for the root catalog. Not safe for use from two threads at once."""
+
+    def __init__(self, connection: sqlite3.Connection, mountpoint: str) -> None:
+        self.connection = connection
+        self.mountpoint = mountpoint
+
+    @classmethod
+    def load(cls, image: bytes, *, expected_mountpoint: str | None = None) -> Self:
+        """Open the uncompressed bytes of a catalog; MalformedData for anything that is not one."""
+        connection = open_image(image, "catalog")
+        try:
+            properties = dict(connection.execute("SELECT key, value FROM properties"))
+            version = str(properties.get("schema", ""))
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        except sqlite3.DatabaseError as error:
+            raise _malformed(str(error)) from error
+        if version not in schema.READABLE_SCHEMAS:
+            raise _malformed(f"its schema is {version!r}, not one of {', '.join(schema.READABLE_SCHEMAS)}")
+        missing = {"catalog", "nested_catalogs", "statistics", "chunks"} - tables
+        if missing:
+            raise _malformed(f"it has no table {min(missing)}")
+        mountpoint = str(properties.get("root_prefix", paths.ROOT))
+        if expected_mountpoint is not None and mountpoint != expected_mountpoint:
+            raise _malformed(f"it is mounted at {mountpoint!r} instead of {expected_mountpoint!r}")
+        return cls(connection, mountpoint)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def properties(self) -> dict[str, str]:
+        return {key: str(value) for key, value in self._rows("SELECT key, value FROM properties")}
+
+    def lookup(self, path: str, *, chunks: bool = True) -> Entry | None:
+        """The row of *path*, None if this catalog has none. The catalog's own root has a row here too."""
+        key = paths.path_key(path)
+        for row in self._rows(_SELECT + _WHERE_KEY, key):
+            entry = _entry(row)
+            return _with_chunks(entry, self.chunks(path)) if chunks and entry.is_chunked else entry
+        return None
+
+    def children(self, path: str, *, chunks: bool = False) -> Iterator[Entry]:
+        """The rows of a directory's content, in no promised order."""
+        key = paths.path_key(path)
+        rows = self._rows(_SELECT + "WHERE parent_1 = ? AND parent_2 = ?", key)
+        for row in rows:
+            entry = _entry(row)
+            if path == paths.ROOT and entry.name == "":
+                continue
+            yield _with_chunks(entry, self.chunks(f"{path}/{entry.name}")) if chunks and entry.is_chunked else entry
+
+    def chunks(self, path: str) -> tuple[Chunk, ...]:
+        """The chunks of a file in order of offset."""
+        rows = self._rows(f"SELECT offset, size, hash FROM chunks {_WHERE_KEY} ORDER BY offset", paths.path_key(path))
+        return tuple(Chunk(offset, size, bytes(digest or b"")) for offset, size, digest in rows)
+
+    def nested(self) -> list[NestedReference]:
+        """The nested catalogs that begin in this one."""
+        rows = self._rows("SELECT path, sha1, coalesce(size, 0) FROM nested_catalogs")
+        return [NestedReference(path, Digest.parse(text), size) for path, text, size in rows]
+
+    def counters(self) -> tuple[Counters, Counters]:
+        """The statistics: (self, subtree). Absent counters read as 0."""
+        values = {name: int(value) for name, value in self._rows("SELECT counter, value FROM statistics")}
+        own = {name: values.get(f"self_{name}", 0) for name in COUNTER_NAMES}
+        below = {name: values.get(f"subtree_{name}", 0) for name in COUNTER_NAMES}
+        return Counters(**own), Counters(**below)
+
+    def _rows(self, sql: str, parameters: tuple[int | str, ...] = ()) -> Iterator[tuple]:  # type: ignore[type-arg]  # SQLite rows
+        try:
+            yield from self.connection.execute(sql, parameters)
+        except (sqlite3.DatabaseError, UnicodeError) as error:
+            raise _malformed(str(error)) from error
+
+
+def open_image(image: bytes, what: str) -> sqlite3.Connection:
+    """An in-memory database over *image*; names that are not UTF-8 come back with ``surrogateescape``."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.text_factory = paths.decode
+    try:
+        connection.deserialize(image)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except (sqlite3.DatabaseError, OverflowError) as error:
+        connection.close()
+        raise MalformedData(f"a {what} is no SQLite database", str(error), "run check") from error
+    return connection
+
+
+def _entry(row: _Row) -> Entry:
+    links, digest, size, mode, mtime, mtime_ns, flags, name, link, uid, gid, xattr = row
+    if name is None or link is None or size is None or mode is None or flags is None:
+        raise _malformed(f"the row of {name!r} has NULL where a value belongs")
+    return Entry(
+        name=name,
+        mode=mode,
+        flags=flags,
+        size=size,
+        mtime_ns=int(mtime or 0) * NANO + (mtime_ns or 0),
+        uid=uid or 0,
+        gid=gid or 0,
+        digest=digest or None,
+        symlink=link,
+        xattrs=xattr,
+        linkcount=(links or 0) & 0xFFFFFFFF,
+        hardlink_group=(links or 0) >> 32,
+    )
+
+
+def _with_chunks(entry: Entry, chunks: tuple[Chunk, ...]) -> Entry:
+    return replace(entry, chunks=chunks)
+
+
+def _malformed(why: str) -> MalformedData:
+    return MalformedData("a catalog cannot be read", why, "run check; publish again from an intact revision")

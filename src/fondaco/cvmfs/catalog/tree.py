@@ -1,0 +1,289 @@
+"""The catalogs of a repository as one tree of paths that can be changed and stored.
+
+Only what a change touches is loaded and rewritten. Rules kept here, each of which the reference checker or a client
+insists on: link counts of directories, a mountpoint's row equal in both its catalogs, nested catalogs exactly where a
+marker file is, statistics of every catalog on the way up.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from fondaco.cvmfs import paths
+from fondaco.cvmfs.catalog import nesting
+from fondaco.cvmfs.catalog.balance import Balance
+from fondaco.cvmfs.catalog.database import NestedReference
+from fondaco.cvmfs.catalog.writable import WritableCatalog
+from fondaco.cvmfs.digest import Digest
+from fondaco.cvmfs.entry import DIR, Content, Entry, directory
+from fondaco.cvmfs.errors import BadChange
+from fondaco.cvmfs.paths import AUTO_MARKER, CATALOG_MARKER
+
+Fetch = Callable[[Digest], bytes]  # the uncompressed, verified bytes of a catalog
+StoreCatalog = Callable[[bytes], Digest]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTree:
+    """What sealing a changed tree gave."""
+
+    root: Digest
+    root_size: int  # bytes of the uncompressed root catalog
+    catalogs: int  # how many catalogs were written
+
+
+class CatalogTree:
+    """The tree under change. For one thread; thrown away when a change is given up."""
+
+    def __init__(self, root: WritableCatalog, fetch: Fetch) -> None:
+        self.root = root
+        self._fetch = fetch
+        self._links: dict[str, int] = {}  # directory → change of its number of subdirectories, applied when sealing
+        self._fresh: dict[
+            str, set[str]
+        ] = {}  # directories made by this change → names put there: the only ones to look up
+        self._directories: set[str] = {paths.ROOT}  # paths known to be directories
+        self._markers: set[str] = set()  # directories whose catalog marker came or went
+        self._home: dict[str, WritableCatalog] = {}  # directory → catalog of its children
+
+    @classmethod
+    def empty(cls, root: Entry) -> "CatalogTree":
+        """The tree of a repository that has no files yet."""
+        return cls(WritableCatalog.new(paths.ROOT, root), _no_fetch)
+
+    @classmethod
+    def load(cls, digest: Digest, fetch: Fetch) -> "CatalogTree":
+        """The tree below a stored root catalog."""
+        return cls(WritableCatalog.open(fetch(digest), paths.ROOT, digest), fetch)
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def lookup(self, path: str) -> Entry | None:
+        """The entry at *path* as changed so far (a directory's link count is brought up to date on sealing)."""
+        if path == paths.ROOT:
+            return self.root.lookup(path)
+        parent = paths.parent_of(path)
+        return self.catalog_of(parent).lookup(path)
+
+    def children(self, path: str, *, chunks: bool = False) -> Iterator[Entry]:
+        """What lies in a directory."""
+        return self.catalog_of(path).children(path, chunks=chunks)
+
+    def catalog_of(self, path: str) -> WritableCatalog:
+        """The catalog that holds the content of the directory *path* (or would)."""
+        if path in self._home:
+            return self._home[path]
+        home = self.root
+        for level in [*paths.ancestors(path), path]:
+            if level in self._home:
+                home = self._home[level]
+            elif level and (level in home.references or level in home.opened):
+                home = self.open_nested(home, level)
+        self._home[path] = home
+        return home
+
+    def open_nested(self, parent: WritableCatalog, mountpoint: str) -> WritableCatalog:
+        """A nested catalog of *parent*, loaded when it is needed first."""
+        child = parent.opened.get(mountpoint)
+        if child is None:
+            digest = parent.references[mountpoint].digest
+            child = WritableCatalog.open(self._fetch(digest), mountpoint, digest)
+            child.parent = parent
+            parent.opened[mountpoint] = child
+        return child
+
+    # -- changing ----------------------------------------------------------------------------------------------------
+
+    def put(self, path: str, entry: Entry, *, parents_mtime_ns: int = 0) -> bool:
+        """Make *path* be *entry*; False when it is so already. A directory put over a directory keeps its content."""
+        paths.check_path(path)
+        if entry.name != paths.name_of(path):
+            raise BadChange(
+                f"{path!r} cannot be published", f"its entry is named {entry.name!r}", "name it as its path"
+            )
+        _refuse_odd_marker(path, entry)
+        if path == paths.ROOT:
+            return self._put_root(entry)
+        parent = paths.parent_of(path)
+        self._need_directory(parent, parents_mtime_ns)
+        catalog = self.catalog_of(parent)
+        old = None if entry.name not in self._fresh.get(parent, (entry.name,)) else catalog.lookup(path)
+        if old is not None and old.is_dir and entry.is_dir:
+            return self._put_over_directory(path, old, entry)
+        if old is not None and old.is_dir:
+            self._remove_directory(catalog, path, old)
+            old = None
+        if old is None:
+            self._insert(catalog, path, entry)
+        elif entry.is_dir:
+            catalog.delete(path, old)
+            self._insert(catalog, path, entry)
+        elif old.same_as(entry):
+            return False
+        else:
+            catalog.update(path, old, entry)
+        return True
+
+    def remove(self, path: str) -> bool:
+        """Take *path* and everything below it away; False when it is not there."""
+        if path == paths.ROOT:
+            raise BadChange("the repository's root cannot be removed", "every repository has one", "remove its content")
+        catalog = self.catalog_of(paths.parent_of(path))
+        old = catalog.lookup(path)
+        if old is None:
+            return False
+        if old.is_dir:
+            self._remove_directory(catalog, path, old)
+        else:
+            catalog.delete(path, old)
+        self._note_marker(path)
+        return True
+
+    def _insert(self, catalog: WritableCatalog, path: str, entry: Entry) -> None:
+        if entry.is_dir:
+            entry = replace(entry, flags=DIR, linkcount=2)
+            self._fresh[path] = set()
+            self._directories.add(path)
+            self._add_links(paths.parent_of(path), 1)
+        if paths.parent_of(path) in self._fresh:
+            self._fresh[paths.parent_of(path)].add(entry.name)
+        catalog.insert(path, entry)
+        self._note_marker(path)
+
+    def _put_root(self, entry: Entry) -> bool:
+        old = self.root.lookup(paths.ROOT)
+        if old is None or not entry.is_dir:
+            raise BadChange(
+                "the repository's root cannot be replaced", "it is always a directory", "change its content"
+            )
+        return self._put_over_directory(paths.ROOT, old, entry)
+
+    def _put_over_directory(self, path: str, old: Entry, entry: Entry) -> bool:
+        if old.same_as(entry):
+            return False
+        for catalog in self.rows_of_directory(path):
+            row = catalog.lookup(path)
+            if row is not None:
+                catalog.update(path, row, replace(entry, flags=row.flags, linkcount=row.linkcount, size=row.size))
+        return True
+
+    def _remove_directory(self, catalog: WritableCatalog, path: str, old: Entry) -> None:
+        if old.is_mountpoint:
+            nesting.drop(self, catalog, path)
+        else:
+            for mountpoint in nesting.mountpoints(catalog, path):
+                nesting.drop(self, catalog, mountpoint)
+            catalog.drop_rows(list(nesting.directories(catalog, path)))
+        catalog.delete(path, old)
+        self._add_links(paths.parent_of(path), -1)
+        self.forget_below(path)
+
+    def _need_directory(self, path: str, mtime_ns: int) -> None:
+        """Make *path* and what is missing above it directories; BadChange when something else is in the way."""
+        missing = []
+        while path not in self._directories:
+            entry = self.lookup(path)
+            if entry is None:
+                missing.append(path)
+                path = paths.parent_of(path)
+                continue
+            if not entry.is_dir:
+                raise BadChange(f"nothing can be published below {path!r}", "it is no directory", "remove it first")
+            self._directories.add(path)
+        for absent in reversed(missing):
+            catalog = self.catalog_of(paths.parent_of(absent))
+            self._insert(catalog, absent, directory(paths.name_of(absent), mtime_ns=mtime_ns))
+
+    def _note_marker(self, path: str) -> None:
+        if paths.name_of(path) == CATALOG_MARKER:
+            self._markers.add(paths.parent_of(path))
+
+    def _add_links(self, path: str, delta: int) -> None:
+        self._links[path] = self._links.get(path, 0) + delta
+
+    def rows_of_directory(self, path: str) -> list[WritableCatalog]:
+        """The catalogs that have a row for a directory: two for a mountpoint, else one."""
+        holder = self.catalog_of(paths.parent_of(path)) if path else self.root
+        content = self.catalog_of(path)
+        return [holder] if content is holder else [holder, content]
+
+    def forget_below(self, path: str) -> None:
+        """Drop what is remembered about *path* and below, after it moved or went."""
+        for known in (self._home, self._links, self._fresh):
+            for name in [name for name in known if name == path or paths.is_below(name, path)]:
+                del known[name]
+        self._directories = {name for name in self._directories if name != path and not paths.is_below(name, path)}
+        self._markers = {name for name in self._markers if name != path and not paths.is_below(name, path)}
+
+    def forget_homes(self, path: str) -> None:
+        """Look up again which catalog holds what at and below *path*, after catalogs were split or merged."""
+        for name in [name for name in self._home if name == path or paths.is_below(name, path)]:
+            del self._home[name]
+
+    # -- storing -----------------------------------------------------------------------------------------------------
+
+    def arrange(self, balance: Balance, empty_file: Callable[[], Content], now_ns: int) -> None:
+        """Make nested catalogs where markers came, merge where they went, then cut and merge by size."""
+        for path in sorted(self._markers, key=lambda path: -path.count("/")):
+            if path != paths.ROOT:
+                self._follow_marker(path)
+        self._markers.clear()
+        nesting.merge_small(self, balance)
+        nesting.cut_large(self, balance, empty_file, now_ns)
+        self._markers.clear()
+
+    def _follow_marker(self, path: str) -> None:
+        holder = self.catalog_of(paths.parent_of(path))
+        marked = self.lookup(f"{path}/{CATALOG_MARKER}") is not None
+        nested = self.catalog_of(path) is not holder
+        if marked and not nested:
+            nesting.split(self, holder, path)
+        elif nested and not marked:
+            self.remove(f"{path}/{AUTO_MARKER}")
+            nesting.merge(self, holder, path)
+
+    def seal(self, store: StoreCatalog, *, revision: int, now: int, ttl: int) -> StoredTree | None:
+        """Store every changed catalog, children first; None when nothing changed.
+
+        *now* in seconds since 1970, *ttl* in seconds. :meth:`arrange` comes before.
+        """
+        self._apply_links()
+        changed = [catalog for catalog in nesting.opened(self.root) if _is_dirty(catalog)]
+        stored = None
+        for catalog in changed:  # children come before their parents
+            nested = catalog.parent is not None
+            image = catalog.seal(revision=None if nested else revision, now=now, ttl=ttl)
+            digest = store(image)
+            stored = StoredTree(root=digest, root_size=len(image), catalogs=len(changed))
+            self._stored(catalog, digest, len(image))
+        self._fresh.clear()
+        self._home.clear()
+        return stored
+
+    def _apply_links(self) -> None:
+        for path, delta in self._links.items():
+            for catalog in self.rows_of_directory(path) if delta else ():
+                catalog.add_links(path, delta)
+        self._links.clear()
+
+    def _stored(self, catalog: WritableCatalog, digest: Digest, size: int) -> None:
+        total = catalog.total()
+        if catalog.parent is not None:
+            catalog.parent.below.add(total)
+            catalog.parent.below.add(catalog.total_when_stored, -1)
+            catalog.parent.refer(NestedReference(catalog.mountpoint, digest, size))
+        catalog.total_when_stored = total
+        catalog.digest = digest
+        catalog.dirty = False
+
+
+def _refuse_odd_marker(path: str, entry: Entry) -> None:
+    if f"/{CATALOG_MARKER}/" in path or (entry.name == CATALOG_MARKER and not entry.is_regular):
+        raise BadChange(f"{path!r} cannot be published", "a catalog marker is a regular file", "rename or remove it")
+
+
+def _is_dirty(catalog: WritableCatalog) -> bool:
+    return catalog.dirty or any(_is_dirty(child) for child in catalog.opened.values())
+
+
+def _no_fetch(digest: Digest) -> bytes:
+    raise BadChange(f"catalog {digest} cannot be loaded", "this tree is new", "report this as a defect")

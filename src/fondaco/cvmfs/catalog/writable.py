@@ -1,0 +1,279 @@
+"""A file catalog opened for change: rows, counters and the references to nested catalogs, kept consistent."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Self
+
+from fondaco.cvmfs import paths
+from fondaco.cvmfs.catalog import schema
+from fondaco.cvmfs.catalog.counters import COUNTER_NAMES, Counters
+from fondaco.cvmfs.catalog.database import CatalogDatabase, NestedReference
+from fondaco.cvmfs.digest import NULL_DIGEST_TEXT, Digest
+from fondaco.cvmfs.entry import DIR, NANO, NESTED_MOUNTPOINT, NESTED_ROOT, Entry
+from fondaco.cvmfs.errors import BadChange
+from fondaco.cvmfs.paths import PathKey, path_key
+
+MAX_ROWID_WASTE = 0.25  # inode ranges are sized by MAX(rowid); the reference publisher compacts above this share too
+MAX_FREE_PAGES = 0.20
+PENDING_ROWS = 5_000  # rows held back for one executemany; bounds memory, more gains nothing measurable
+
+# Names and link targets may hold bytes that are not UTF-8; those are bound as blobs, and the casts keep them text.
+_INSERT = "INSERT INTO catalog VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)"
+_UPDATE = (
+    "UPDATE catalog SET hardlinks = ?, hash = ?, size = ?, mode = ?, mtime = ?, mtimens = ?, flags = ?,"
+    " name = CAST(? AS TEXT), symlink = CAST(? AS TEXT), uid = ?, gid = ?, xattr = ?"
+    " WHERE md5path_1 = ? AND md5path_2 = ?"
+)
+_BY_KEY = "md5path_1 = ? AND md5path_2 = ?"
+
+
+class WritableCatalog(CatalogDatabase):
+    """One catalog in a :class:`~fondaco.cvmfs.catalog.tree.CatalogTree`."""
+
+    def __init__(self, connection: sqlite3.Connection, mountpoint: str) -> None:
+        super().__init__(connection, mountpoint)
+        self.parent: WritableCatalog | None = None
+        self.own = Counters()
+        self.below = Counters()
+        self.references: dict[str, NestedReference] = {}  # nested catalogs by mountpoint, opened or not
+        self.opened: dict[str, WritableCatalog] = {}
+        self.digest: Digest | None = None  # of the stored state that this one began with; None: a new catalog
+        self.total_when_stored = Counters()  # what the parent's subtree counters hold for this catalog
+        self.dirty = False
+        self._pending: list[tuple[Any, ...]] = []
+        self._parent_key: tuple[str, PathKey] = ("", paths.path_key(""))
+
+    @classmethod
+    def new(cls, mountpoint: str, root: Entry) -> Self:
+        """An empty catalog whose first row (rowid 1, as clients need it in the root catalog) is its own root."""
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        connection.text_factory = paths.decode
+        for statement in schema.DDL:
+            connection.execute(statement)
+        catalog = cls(connection, mountpoint)
+        catalog._begin()
+        catalog.set_property("schema", schema.SCHEMA)
+        catalog.set_property("schema_revision", schema.SCHEMA_REVISION)
+        if mountpoint != paths.ROOT:
+            catalog.set_property("root_prefix", mountpoint)
+        flags = DIR | NESTED_ROOT if mountpoint != paths.ROOT else DIR
+        catalog.insert(mountpoint, replace(root, flags=flags))
+        return catalog
+
+    @classmethod
+    def open(cls, image: bytes, mountpoint: str, digest: Digest) -> Self:
+        """A stored catalog, ready for change."""
+        catalog = cls.load(image, expected_mountpoint=mountpoint)
+        revision = catalog.properties().get("schema_revision", "0")
+        if revision != schema.SCHEMA_REVISION:
+            raise BadChange(
+                f"the catalog at {mountpoint or '/'} cannot be changed",
+                f"its schema revision is {revision}, this publisher writes {schema.SCHEMA_REVISION}",
+                "open the repository once for writing with current CernVM-FS server tools, which upgrade it",
+            )
+        catalog.digest = digest
+        catalog.own, catalog.below = catalog.counters()
+        catalog.total_when_stored = catalog.total()
+        catalog.references = {reference.path: reference for reference in catalog.nested()}
+        catalog._begin()
+        return catalog
+
+    def total(self) -> Counters:
+        """What this catalog adds to its parent's subtree counters."""
+        return Counters.sum((self.own, self.below))
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    def insert(self, path: str, entry: Entry) -> None:
+        """Add the row of *path*, which must not have one."""
+        key = path_key(path)
+        self._pending.append((*key, *self._key_of_parent(path), *_columns(entry)))
+        self._insert_chunks(key, entry)
+        self.own.count(entry)
+        self.dirty = True
+        if len(self._pending) >= PENDING_ROWS:
+            self.flush()
+
+    def update(self, path: str, old: Entry, entry: Entry) -> None:
+        """Change the row of *path* in place, so that it keeps its rowid (and with it its inode)."""
+        key = path_key(path)
+        self.flush()
+        if old.is_chunked:
+            self.connection.execute(f"DELETE FROM chunks WHERE {_BY_KEY}", key)
+        self.connection.execute(_UPDATE, (*_columns(entry), *key))
+        self._insert_chunks(key, entry)
+        self.own.count(old, -1)
+        self.own.count(entry)
+        self.dirty = True
+
+    def delete(self, path: str, old: Entry) -> None:
+        """Remove the row of *path*; *old* is what it holds."""
+        key = path_key(path)
+        self.flush()
+        if old.is_chunked:
+            self.connection.execute(f"DELETE FROM chunks WHERE {_BY_KEY}", key)
+        self.connection.execute(f"DELETE FROM catalog WHERE {_BY_KEY}", key)
+        self.own.count(old, -1)
+        if old.hardlink_group:
+            self._shrink_group(path, old)
+        self.dirty = True
+
+    def add_links(self, path: str, delta: int) -> None:
+        """Change the link count of a directory's row."""
+        self.flush()
+        sql = f"UPDATE catalog SET hardlinks = hardlinks + ? WHERE {_BY_KEY}"
+        self.connection.execute(sql, (delta, *path_key(path)))
+        self.dirty = True
+
+    def set_flags(self, path: str, *, on: int = 0, off: int = 0) -> None:
+        """Change flag bits of a row."""
+        self.flush()
+        sql = f"UPDATE catalog SET flags = (flags | ?) & ~? WHERE {_BY_KEY}"
+        self.connection.execute(sql, (on, off, *path_key(path)))
+        self.own.nested += bool(on & NESTED_MOUNTPOINT) - bool(off & NESTED_MOUNTPOINT)
+        self.dirty = True
+
+    def lookup(self, path: str, *, chunks: bool = True) -> Entry | None:
+        self.flush()
+        return super().lookup(path, chunks=chunks)
+
+    def children(self, path: str, *, chunks: bool = False) -> Iterator[Entry]:
+        self.flush()
+        return super().children(path, chunks=chunks)
+
+    def flush(self) -> None:
+        """Hand rows held back to SQLite."""
+        if self._pending:
+            self.connection.executemany(_INSERT, self._pending)
+            self._pending.clear()
+
+    # -- nested catalogs -------------------------------------------------------------------------------------------
+
+    def refer(self, reference: NestedReference) -> None:
+        """Record (or renew) the object of a nested catalog."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO nested_catalogs VALUES (CAST(? AS TEXT), ?, ?)",
+            (_bindable(reference.path), str(reference.digest), reference.size),
+        )
+        self.references[reference.path] = reference
+        self.dirty = True
+
+    def forget(self, mountpoint: str) -> None:
+        """Drop the reference to a nested catalog, if it was recorded yet."""
+        sql = "DELETE FROM nested_catalogs WHERE path = CAST(? AS TEXT)"
+        self.connection.execute(sql, (_bindable(mountpoint),))
+        self.references.pop(mountpoint, None)
+        self.opened.pop(mountpoint, None)
+        self.dirty = True
+
+    # -- storing ---------------------------------------------------------------------------------------------------
+
+    def set_property(self, key: str, value: str) -> None:
+        self.connection.execute("INSERT OR REPLACE INTO properties VALUES (?, ?)", (key, value))
+
+    def seal(self, *, revision: int | None, now: int, ttl: int) -> bytes:
+        """The bytes to store: statistics and properties brought up to date, rowids dense, no free pages.
+
+        *revision* is the repository's for the root catalog; None counts a nested catalog's own up by one.
+        """
+        self.flush()
+        if revision is None:
+            revision = int(self.properties().get("revision", "0")) + 1
+        if self.mountpoint == paths.ROOT:
+            self.set_property("TTL", str(ttl))
+        self.set_property("revision", str(revision))
+        self.set_property("last_modified", str(now))
+        self.set_property("previous_revision", str(self.digest) if self.digest else NULL_DIGEST_TEXT)
+        rows = [(f"self_{name}", getattr(self.own, name)) for name in COUNTER_NAMES]
+        rows += [(f"subtree_{name}", getattr(self.below, name)) for name in COUNTER_NAMES]
+        self.connection.executemany("INSERT OR REPLACE INTO statistics VALUES (?, ?)", rows)
+        self._compact()
+        self.connection.execute("COMMIT")
+        image = self.connection.serialize()
+        self._begin()
+        return image
+
+    def _begin(self) -> None:
+        # An aborted change throws the whole database away, so no rollback journal is wanted.
+        self.connection.execute("PRAGMA journal_mode = OFF")
+        self.connection.execute("BEGIN")
+
+    def _compact(self) -> None:
+        rows, highest = self.connection.execute("SELECT count(*), max(rowid) FROM catalog").fetchone()
+        wasted = 1 - rows / highest > MAX_ROWID_WASTE
+        pages = self._pragma("page_count")
+        if not wasted and self._pragma("freelist_count") <= MAX_FREE_PAGES * pages:
+            return
+        if wasted:  # copying in rowid order keeps the root row first
+            self.connection.execute("CREATE TEMP TABLE dense AS SELECT * FROM catalog ORDER BY rowid")
+            self.connection.execute("DELETE FROM catalog")
+            self.connection.execute("INSERT INTO catalog SELECT * FROM dense ORDER BY rowid")
+            self.connection.execute("DROP TABLE dense")
+        self.connection.execute("COMMIT")
+        self.connection.execute("VACUUM")
+        self.connection.execute("BEGIN")
+
+    def _pragma(self, name: str) -> int:
+        return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    # -- small parts -----------------------------------------------------------------------------------------------
+
+    def _key_of_parent(self, path: str) -> PathKey:
+        if path == paths.ROOT:
+            return paths.NO_PARENT
+        parent = paths.parent_of(path)
+        if self._parent_key[0] != parent:
+            self._parent_key = (parent, path_key(parent))
+        return self._parent_key[1]
+
+    def _insert_chunks(self, key: PathKey, entry: Entry) -> None:
+        if entry.chunks:
+            rows = [(*key, chunk.offset, chunk.size, chunk.digest) for chunk in entry.chunks]
+            self.connection.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", rows)
+
+    def _shrink_group(self, path: str, old: Entry) -> None:
+        """One member of a hard-link group is gone: the others of the directory count one link less."""
+        sql = "UPDATE catalog SET hardlinks = hardlinks - 1 WHERE parent_1 = ? AND parent_2 = ? AND hardlinks >> 32 = ?"
+        self.connection.execute(sql, (*self._key_of_parent(path), old.hardlink_group))
+
+    # -- moving rows between catalogs --------------------------------------------------------------------------------
+
+    def take_rows(self, directories: Iterable[str]) -> Iterator[tuple[str, Entry]]:
+        """Remove and yield everything that lies directly in *directories* (paths), with its chunks."""
+        for directory in directories:
+            rows = list(self.children(directory, chunks=True))
+            yield from ((f"{directory}/{entry.name}", entry) for entry in rows)
+            chunked = [path_key(f"{directory}/{entry.name}") for entry in rows if entry.is_chunked]
+            self.connection.executemany(f"DELETE FROM chunks WHERE {_BY_KEY}", chunked)
+            self.connection.execute("DELETE FROM catalog WHERE parent_1 = ? AND parent_2 = ?", path_key(directory))
+            for entry in rows:
+                self.own.count(entry, -1)
+        self.dirty = True
+
+    def drop_rows(self, directories: Iterable[str]) -> None:
+        """Remove everything that lies directly in *directories*."""
+        for _ in self.take_rows(directories):
+            pass
+
+
+def _columns(entry: Entry) -> tuple[Any, ...]:
+    return (
+        entry.hardlink_group << 32 | entry.linkcount,
+        entry.digest,
+        entry.size,
+        entry.mode,
+        entry.mtime_ns // NANO,
+        entry.mtime_ns % NANO,
+        entry.flags,
+        _bindable(entry.name),
+        _bindable(entry.symlink),
+        entry.uid,
+        entry.gid,
+        entry.xattrs,
+    )
+
+
+def _bindable(text: str) -> str | bytes:
+    """*text* for the sqlite3 module, which refuses surrogates."""
+    return text if text.isascii() else paths.encode(text)
