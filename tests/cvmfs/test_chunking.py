@@ -53,8 +53,8 @@ def test_a_file_up_to_the_minimum_is_one_chunk() -> None:
 
 
 def test_a_hard_cut_needs_a_byte_after_it() -> None:
-    assert find_cut(b"\1" * 256, TINY) is None
-    assert find_cut(b"\1" * 257, TINY) == 256
+    assert find_cut(b"\0" * 256, TINY) is None
+    assert find_cut(b"\0" * 257, TINY) == 256
 
 
 def test_defaults_are_those_of_the_reference_publisher() -> None:

@@ -2,7 +2,8 @@
 
 A rolling checksum over the last 32 bytes, ``x[i] = XOR over k of b[i-k] << k (mod 2**32)``, is tested from the
 minimum chunk size on; a chunk ends *before* byte i where x lies within a narrow window. Equal cuts make equal chunks,
-so content deduplicates across publishers. Source: cvmfs/ingestion/chunk_detector.cc; boundaries verified against its output.
+so content deduplicates across publishers.
+Source: cvmfs/ingestion/chunk_detector.cc; boundaries verified against its output.
 """
 
 from collections.abc import Iterable, Iterator
