@@ -21,15 +21,21 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root=(sudo)
 fi
 
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 # Packages of servers start them unless this file says no. One that is there already is left as it is.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
-    trap '"${as_root[@]}" rm -f $policy' EXIT
+    trap 'rm -f "$log"; "${as_root[@]}" rm -f $policy' EXIT
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
     "${as_root[@]}" chmod 755 $policy
 fi
 
-apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >&2; }
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1 && return
+    cat "$log" >&2
+    return 1
+}
 echo "apt: installing ${missing[*]}" >&2
 apt update
 apt install --yes --no-install-recommends "${missing[@]}"
