@@ -36,7 +36,7 @@ want_python() {
     have_venv || fail "$python cannot make virtual environments, even with python3-venv installed."
 }
 
-pip_setting() { sed -n "s/^\(:env:\|global\|install\)\.$1='\(.*\)'\$/\2/p" <<<"$pip_settings" | head -n 1; }
+pip_setting() { sed -n "s/^\(:env:\|global\|install\)\.$1='\(.*\)'\$/\2/p" <<<"$pip_settings" | head -n 1 | sed 's/\\n/ /g'; }
 
 # uv does not read pip's settings; where it has none of its own it gets pip's.
 lend_pip_settings_to_uv() {
