@@ -42,9 +42,6 @@ class ReadableStoreContract:
             store.get(key_of(b"absent"))
         with pytest.raises(ObjectMissing):
             next(iter(store.stream(key_of(b"absent"))))
-        assert not store.exists("data")
-        with pytest.raises(ObjectMissing):
-            store.get("data")
         assert not store.exists(key_of(b"present") + "/below")
 
     def test_a_read_stops_at_its_limit(self, store: Store, writer: Store) -> None:
@@ -68,13 +65,19 @@ class StoreContract(ReadableStoreContract):
     def writer(self, store: Store) -> Store:
         return store
 
+    def test_a_folder_is_no_file(self, store: Store) -> None:
+        store.put_object(key_of(b"present"), b"present")
+        assert not store.exists("data")
+        with pytest.raises(ObjectMissing):
+            store.get("data")
+
     def test_an_object_is_written_once(self, store: Store, reopen: Callable[[], Store]) -> None:
         assert store.put_object(key_of(b"abc"), b"abc")
         assert not store.put_object(key_of(b"abc"), b"abc")
         assert not reopen().put_object(key_of(b"abc"), b"abc")
 
     def test_many_threads_put_objects(self, store: Store) -> None:
-        contents = [b"%d" % (number % 50) for number in range(200)]
+        contents = [b"%d" % (number % 40) for number in range(80)]
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda data: store.put_object(key_of(data), data), contents))
         assert sorted(store.list("data")) == sorted({key_of(data) for data in contents})
