@@ -79,11 +79,12 @@ def test_server_errors_are_tried_again(store: HttpStore, writer: Store, handler:
     assert handler.faults == []
 
 
-def test_a_connection_is_kept_for_the_next_request(store: HttpStore, writer: Store, handler: type[_Faulty]) -> None:
+def test_connections_are_kept_for_later_requests(store: HttpStore, writer: Store, handler: type[_Faulty]) -> None:
     writer.put_object(key_of(b"abc"), b"abc")
-    for _ in range(5):
+    for _ in range(50):
         store.get(key_of(b"abc"))
-    assert len(handler.connections) == 1
+    # Not exactly one: the next request may come before the last answer's connection is back in the pool.
+    assert len(handler.connections) < 10
 
 
 def test_a_public_bucket_that_denies_absent_keys_says_that_they_may_be_absent(
