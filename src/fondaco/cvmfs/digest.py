@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Protocol, Self
 
-from fondaco.cvmfs.errors import MalformedData
+from fondaco.cvmfs.errors import MalformedData, VerificationFailed
 
 DIGEST_BYTES = 20  # all three algorithms give 160 bits
 
@@ -66,7 +66,12 @@ class Digest:
             return cls(hashlib.sha1(data, usedforsecurity=False).digest())
         if algorithm is Algorithm.SHAKE128:
             return cls(hashlib.shake_128(data, usedforsecurity=False).digest(DIGEST_BYTES), algorithm)
-        return cls(hashlib.new("ripemd160", data, usedforsecurity=False).digest(), algorithm)
+        try:
+            return cls(hashlib.new("ripemd160", data, usedforsecurity=False).digest(), algorithm)
+        except ValueError as error:  # an OpenSSL may come without it
+            raise VerificationFailed(
+                "a hash cannot be computed", f"this machine has no RIPEMD-160: {error}", "use another machine"
+            ) from error
 
     @classmethod
     def parse(cls, text: str) -> Self:
