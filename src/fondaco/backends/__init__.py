@@ -1,0 +1,1 @@
+"""One module per outside service; nothing here knows what the service is used for."""
