@@ -1,7 +1,9 @@
 """From bytes to stored content: chunk, compress, hash, store."""
 
 import itertools
+import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from fondaco.cvmfs import chunking
@@ -9,7 +11,24 @@ from fondaco.cvmfs.chunking import ChunkSizes
 from fondaco.cvmfs.codec import Codec, Zlib
 from fondaco.cvmfs.digest import Algorithm, Digest, Suffix, object_key
 from fondaco.cvmfs.entry import Chunk, Content
+from fondaco.cvmfs.ordered import in_order
 from fondaco.cvmfs.stores.base import Store
+
+CHUNKS_AHEAD = 2  # chunks of one file under way at once; each may hold 16 MiB twice, plain and compressed
+
+
+class Tally:
+    """Counts what was really written. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.objects = 0
+        self.bytes = 0  # stored size
+
+    def add(self, size: int) -> None:
+        with self._lock:
+            self.objects += 1
+            self.bytes += size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +39,8 @@ class ContentWriter:
     codec: Codec = field(default_factory=Zlib)
     algorithm: Algorithm = Algorithm.SHA1
     sizes: ChunkSizes | None = field(default_factory=ChunkSizes)  # None: files are never cut
+    pool: Executor | None = None  # compresses the chunks of one large file side by side
+    tally: Tally = field(default_factory=Tally)
 
     def write(self, blocks: Iterable[bytes]) -> Content:
         """Store a file that arrives as *blocks*; memory stays at about two chunks whatever its size."""
@@ -45,10 +66,9 @@ class ContentWriter:
     def _chunked(self, parts: Iterator[bytes]) -> Content:
         offset = 0
         chunks = []
-        for part in parts:
-            digest = self.write_object(part, Suffix.CHUNK)
-            chunks.append(Chunk(offset, len(part), digest.raw))
-            offset += len(part)
+        for size, digest in self._written(parts):
+            chunks.append(Chunk(offset, size, digest.raw))
+            offset += size
         return Content(
             size=offset,
             digest=None,
@@ -57,9 +77,18 @@ class ContentWriter:
             algorithm=self.algorithm,
         )
 
+    def _written(self, parts: Iterator[bytes]) -> Iterator[tuple[int, Digest]]:
+        if self.pool is None:
+            return map(self._write_chunk, parts)
+        return in_order(self.pool, self._write_chunk, parts, ahead=CHUNKS_AHEAD)
+
+    def _write_chunk(self, part: bytes) -> tuple[int, Digest]:
+        return len(part), self.write_object(part, Suffix.CHUNK)
+
     def write_object(self, data: bytes, suffix: Suffix) -> Digest:
         """Store one object; an existing one is not written again."""
         stored = self.codec.compress(data)
         digest = Digest.of(stored, self.algorithm)
-        self.store.put_object(object_key(digest, suffix), stored)
+        if self.store.put_object(object_key(digest, suffix), stored):
+            self.tally.add(len(stored))
         return digest

@@ -1,0 +1,72 @@
+"""How commands print: names as bytes, sizes and times for people, JSON for machines."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+SIZE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+class Counter(Protocol):
+    """Takes note of files and bytes as they are done."""
+
+    def __call__(self, files: int, size: int, /) -> None: ...
+
+
+def write_line(text: str) -> None:
+    """One line on stdout; names that are not UTF-8 leave as the bytes they are.
+
+    On a terminal, control characters show as ``?`` as in ls, so that a file name cannot drive the terminal.
+    """
+    if sys.stdout.isatty():
+        text = "".join("?" if character < " " or character == "\x7f" else character for character in text)
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def write_json(value: Any) -> None:
+    """One JSON document on stdout; bytes that are not UTF-8 show as lone surrogates (``\\udcXX``)."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def human_size(size: float) -> str:
+    """A size in bytes for people: ``1.5 MiB``."""
+    unit = 0
+    while size >= 1024 and unit < len(SIZE_UNITS) - 1:
+        size /= 1024
+        unit += 1
+    return f"{size:.0f} {SIZE_UNITS[unit]}" if unit == 0 else f"{size:.1f} {SIZE_UNITS[unit]}"
+
+
+def human_time(seconds: float) -> str:
+    """A moment for people: ``2026-11-22 11:00:00``, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool) -> Iterator[Counter]:
+    """Show files and bytes on stderr while something long runs, if that is a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[files]} files"),
+        DownloadColumn(binary_units=True),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as shown:
+        task = shown.add_task(what, total=None, files=0)
+        files = 0
+
+        def count(more: int, size: int) -> None:
+            nonlocal files
+            files += more
+            shown.update(task, advance=size, files=f"{files:,}")
+
+        yield count

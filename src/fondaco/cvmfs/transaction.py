@@ -1,0 +1,194 @@
+"""Publishing: a change to a repository, prepared beside it and made visible in one step.
+
+Order on the store: file objects and chunks → catalogs, children first → tag database → certificate → reflog → manifest.
+Until the manifest is replaced no reader sees anything; a change given up leaves unreferenced objects at most.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from fondaco.cvmfs import manifest as manifests
+from fondaco.cvmfs import paths
+from fondaco.cvmfs.catalog.balance import Balance
+from fondaco.cvmfs.catalog.tree import CatalogTree, StoredTree
+from fondaco.cvmfs.chunking import ChunkSizes
+from fondaco.cvmfs.codec import Codec, Compression, Zlib
+from fondaco.cvmfs.commit import Commit, commit
+from fondaco.cvmfs.content import ContentWriter
+from fondaco.cvmfs.digest import Digest, Suffix
+from fondaco.cvmfs.entry import NANO, Content, Entry
+from fondaco.cvmfs.head import Head
+from fondaco.cvmfs.history import Tag, automatic_tag, rotate_trunk
+from fondaco.cvmfs.manifest import DEFAULT_TTL, Manifest
+from fondaco.cvmfs.objects import fetch
+from fondaco.cvmfs.paths import AUTO_MARKER, CATALOG_MARKER
+from fondaco.cvmfs.reflog import RefKind
+from fondaco.cvmfs.signing import Signer
+from fondaco.cvmfs.stores.base import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishOptions:
+    """How a repository is written. Keep codec and chunk sizes for its life, or equal files no longer share objects."""
+
+    codec: Codec = field(default_factory=Zlib)
+    sizes: ChunkSizes | None = field(default_factory=ChunkSizes)  # None: files are never cut
+    balance: Balance = field(default_factory=Balance)
+    ttl: int = DEFAULT_TTL  # seconds that clients wait before they look for a new revision
+    automatic_tags: bool = False  # also tag every revision with its time, as the reference publisher does
+    clock: Callable[[], float] = time.time  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What a commit made visible."""
+
+    fqrn: str
+    revision: int
+    root: Digest
+    published_at: int  # seconds since 1970
+    changed: int  # paths put or removed
+    catalogs: int  # catalogs written
+    new_objects: int  # objects written, files, chunks and catalogs together
+    new_bytes: int  # their stored size
+
+
+class Transaction:
+    """A change under way. Content may be stored from several threads, everything else is for one."""
+
+    def __init__(self, store: Store, signer: Signer, head: Head, options: PublishOptions) -> None:
+        self.head = head
+        self._signer = signer
+        self._options = options
+        self._store = store
+        self._algorithm = head.manifest.root_catalog.algorithm
+        self._chunk_pool = ThreadPoolExecutor(thread_name_prefix="chunk")
+        self._content = ContentWriter(
+            store=self._store,
+            codec=options.codec,
+            algorithm=self._algorithm,
+            sizes=options.sizes,
+            pool=self._chunk_pool,
+        )
+        # Catalogs and the like are zlib streams whatever the files are.
+        metadata_codec = options.codec if options.codec.compression is Compression.ZLIB else Zlib()
+        self._metadata = replace(self._content, codec=metadata_codec)
+        self._tree = CatalogTree.load(head.manifest.root_catalog, self._fetch_catalog)
+        self._changed = 0
+        self._closed = False
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def lookup(self, path: str) -> Entry | None:
+        """The entry at *path* as changed so far."""
+        return self._tree.lookup(path)
+
+    def children(self, path: str) -> Iterator[Entry]:
+        """What lies in the directory *path* as changed so far; chunks are left out."""
+        return self._tree.children(path)
+
+    # -- changing ----------------------------------------------------------------------------------------------------
+
+    def store_content(self, blocks: Iterable[bytes]) -> Content:
+        """Store a file's content; memory stays at a few chunks whatever its size. Thread-safe."""
+        return self._content.write(blocks)
+
+    def store_whole(self, data: bytes) -> Content:
+        """Store a file's content that is in memory. Thread-safe."""
+        return self._content.write_whole(data)
+
+    def put(self, path: str, entry: Entry) -> bool:
+        """Make *path* show *entry*, its content being stored already; False when it does so already.
+
+        Missing parents are made, as old as the entry. A directory put over a directory keeps what is in it. BadPath,
+        BadChange for what a repository cannot hold.
+        """
+        changed = self._tree.put(path, entry, parents_mtime_ns=entry.mtime_ns)
+        if changed and entry.name == CATALOG_MARKER:  # the user's own wish from now on, not to be merged away
+            self._tree.remove(f"{paths.parent_of(path)}/{AUTO_MARKER}")
+        self._changed += changed
+        return changed
+
+    def remove(self, path: str) -> bool:
+        """Take *path* and all below it away; False when it is not there."""
+        changed = self._tree.remove(path)
+        self._changed += changed
+        return changed
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    def commit(self, *, tag: str | None = None, description: str = "") -> Published | None:
+        """Store, sign and make visible; None when nothing changed and no tag is asked for.
+
+        BadName or AlreadyExists for an impossible or used *tag*. RepositoryMoved, RepositoryBusy: see
+        :func:`fondaco.cvmfs.commit.commit`; nothing has changed then.
+        """
+        if tag is not None:
+            self.head.history.check_free(tag)
+        now = max(int(self._options.clock()), self.head.manifest.published_at)
+        self._tree.arrange(self._options.balance, lambda: self.store_whole(b""), now * NANO)
+        tree = self._tree.seal(self._store_catalog, revision=self.head.revision + 1, now=now, ttl=self._options.ttl)
+        if tree is None and tag is None:
+            return None
+        manifest = self._next_manifest(tree, now, tag, description)
+        signed = manifests.sign(manifest, self._signer)
+        change = Commit(base=self.head.signed, reflog=self.head.reflog.serialize(), manifest=signed)
+        commit(self._store, change)
+        self.head = self.head.moved(signed, manifest)
+        return self._published(manifest, tree)
+
+    def close(self) -> None:
+        """Give up what was not committed."""
+        self._chunk_pool.shutdown(cancel_futures=True)
+
+    def _next_manifest(self, tree: StoredTree | None, now: int, tag: str | None, description: str) -> Manifest:
+        """Everything the new manifest names is stored and recorded; the last object written is the tag database."""
+        old = self.head.manifest
+        history, reflog = self.head.history, self.head.reflog
+        root = tree.root if tree else old.root_catalog
+        size = tree.root_size if tree else old.root_catalog_size
+        revision = old.revision + 1 if tree else old.revision
+        here = Tag(name="trunk", root=root, revision=revision, timestamp=now, size=size)
+        if tree:
+            rotate_trunk(history, here)
+            reflog.add(RefKind.CATALOG, root, now)
+            if self._options.automatic_tags:
+                history.put(automatic_tag(here))
+        if tag is not None:
+            history.put(replace(here, name=tag, description=description))
+        history.previous_revision = old.history
+        history_digest = self._metadata.write_object(history.serialize(), Suffix.HISTORY)
+        certificate = self._metadata.write_object(self._signer.certificate, Suffix.CERTIFICATE)
+        reflog.add(RefKind.HISTORY, history_digest, now)
+        reflog.add(RefKind.CERTIFICATE, certificate, now)
+        return replace(
+            old,
+            root_catalog=root,
+            root_catalog_size=size,
+            ttl=self._options.ttl,
+            revision=revision,  # a tag alone makes no new revision: S stays what the root catalog says
+            certificate=certificate,
+            history=history_digest,
+            published_at=now,
+            reflog=Digest.of(reflog.serialize(), self._algorithm),
+        )
+
+    def _published(self, manifest: Manifest, tree: StoredTree | None) -> Published:
+        return Published(
+            fqrn=manifest.fqrn,
+            revision=manifest.revision,
+            root=manifest.root_catalog,
+            published_at=manifest.published_at,
+            changed=self._changed,
+            catalogs=tree.catalogs if tree else 0,
+            new_objects=self._content.tally.objects,
+            new_bytes=self._content.tally.bytes,
+        )
+
+    def _store_catalog(self, image: bytes) -> Digest:
+        return self._metadata.write_object(image, Suffix.CATALOG)
+
+    def _fetch_catalog(self, digest: Digest) -> bytes:
+        return fetch(self._store, digest, Suffix.CATALOG)
