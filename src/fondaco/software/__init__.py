@@ -1,0 +1,1 @@
+"""Repositories as a service: what lies in a bucket becomes a CernVM-FS repository."""
