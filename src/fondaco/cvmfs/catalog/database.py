@@ -11,6 +11,7 @@ from fondaco.cvmfs.catalog.counters import COUNTER_NAMES, Counters
 from fondaco.cvmfs.digest import Digest
 from fondaco.cvmfs.entry import NANO, Chunk, Entry
 from fondaco.cvmfs.errors import MalformedData
+from fondaco.cvmfs.sqlite_image import FAULTS, open_image
 
 MAX_CATALOG_BYTES = 1 << 31  # an uncompressed catalog larger than this is refused
 
@@ -59,7 +60,7 @@ class CatalogDatabase:
             properties = dict(connection.execute("SELECT key, value FROM properties"))
             version = str(properties.get("schema", ""))
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        except sqlite3.DatabaseError as error:
+        except FAULTS as error:
             raise _malformed(str(error)) from error
         if version not in schema.READABLE_SCHEMAS:
             raise _malformed(f"its schema is {version!r}, not one of {', '.join(schema.READABLE_SCHEMAS)}")
@@ -115,22 +116,8 @@ class CatalogDatabase:
     def _rows(self, sql: str, parameters: tuple[int | str, ...] = ()) -> Iterator[tuple]:  # type: ignore[type-arg]  # SQLite rows
         try:
             yield from self.connection.execute(sql, parameters)
-        except (sqlite3.DatabaseError, UnicodeError) as error:
+        except FAULTS as error:
             raise _malformed(str(error)) from error
-
-
-def open_image(image: bytes, what: str) -> sqlite3.Connection:
-    """An in-memory database over *image*; names that are not UTF-8 come back with ``surrogateescape``."""
-    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    connection.text_factory = paths.decode
-    try:
-        connection.deserialize(image)
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except (sqlite3.DatabaseError, OverflowError) as error:
-        connection.close()
-        raise MalformedData(f"a {what} is no SQLite database", str(error), "run check") from error
-    return connection
 
 
 def _entry(row: _Row) -> Entry:
