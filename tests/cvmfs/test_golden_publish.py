@@ -44,7 +44,7 @@ def remade(transaction: Transaction, snapshot: Snapshot, path: str, entry: Entry
 
 
 def catalogs(store: LocalStore, root: Digest) -> Rows:
-    """Every catalog by mountpoint: rows, chunks, nested catalogs and statistics, without what an installation chooses."""
+    """Every catalog by mountpoint: all that is in it but what an installation chooses."""
     found: Rows = {}
     waiting = [("", root)]
     while waiting:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fondaco.cvmfs.history import History
-from fondaco.cvmfs.reflog import RefKind, Reflog
 
 from fondaco.cvmfs import commit as commits
 from fondaco.cvmfs import paths
@@ -27,10 +25,15 @@ from fondaco.cvmfs.errors import (
     StoreFailed,
     VerificationFailed,
 )
+from fondaco.cvmfs.history import History
+from fondaco.cvmfs.ingest import IngestOptions
 from fondaco.cvmfs.mirror import MirrorOptions
+from fondaco.cvmfs.reflog import RefKind, Reflog
 from fondaco.cvmfs.stores.base import JOURNAL, MANIFEST, REFLOG
 from tests.cvmfs.conftest import KeyFolder
 from tests.cvmfs.repositories import FQRN, Place
+
+HERE = MirrorOptions(ingest=IngestOptions(processes=0))  # in this process, where a test can interfere
 
 
 @pytest.fixture
@@ -137,7 +140,7 @@ def test_user_attributes_are_kept_when_asked(place: Place, source: Path) -> None
     os.setxattr(source / "bin/tool", "user.origin", b"here\x00\xff")
     place.publish(source)
     assert place.tree()["/bin/tool"].xattrs is None
-    place.publish(source, options=MirrorOptions(xattrs=True))
+    place.publish(source, options=MirrorOptions(ingest=IngestOptions(xattrs=True)))
     assert place.tree()["/bin/tool"].xattrs == b"\x01\x01\x0b\x06user.originhere\x00\xff"
 
 
@@ -210,9 +213,9 @@ def test_a_file_that_cannot_be_read_stops_the_publish_and_loses_nothing(
             raise PermissionError(13, os.strerror(13), path)
         return real(path, *arguments, **named)
 
-    monkeypatch.setattr("fondaco.cvmfs.mirror.os.open", refuse)
+    monkeypatch.setattr("fondaco.cvmfs.ingest.os.open", refuse)
     with pytest.raises(BadChange, match="Permission denied"):
-        place.publish(source)
+        place.publish(source, options=HERE)
     assert place.store.get(MANIFEST) == before
 
 
@@ -231,8 +234,8 @@ def test_a_file_that_grows_while_it_is_read_is_read_again(
                     file.write(b"more\n")
         return status
 
-    monkeypatch.setattr("fondaco.cvmfs.mirror.os.fstat", growing)
-    place.publish(source)
+    monkeypatch.setattr("fondaco.cvmfs.ingest.os.fstat", growing)
+    place.publish(source, options=HERE)
     assert len(reads) == 4
     same_as_folder(place, source)
 
@@ -334,7 +337,7 @@ def test_a_full_disk_is_said_and_the_old_revision_stays(
 
     monkeypatch.setattr("fondaco.cvmfs.stores.local.os.write", full)
     with pytest.raises(StoreFailed, match="No space left"):
-        place.publish(source)
+        place.publish(source, options=HERE)
     monkeypatch.undo()
     assert place.store.get(MANIFEST) == before
     place.publish(source)

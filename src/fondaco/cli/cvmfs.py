@@ -74,12 +74,13 @@ def publish(  # noqa: PLR0917
     is complete, whatever happens.
     """
     from fondaco.cli.output import progress, write_json
+    from fondaco.cvmfs.ingest import IngestOptions
     from fondaco.cvmfs.keys import KeyFileSigner
     from fondaco.cvmfs.mirror import MirrorOptions, mirror
     from fondaco.cvmfs.stores import open_store
 
     publisher = _publisher(open_store(store, endpoint=endpoint), fqrn, KeyFileSigner(keys, fqrn))
-    options = MirrorOptions(xattrs=xattrs, compare_content=compare)
+    options = MirrorOptions(compare_content=compare, ingest=IngestOptions(xattrs=xattrs))
     with publisher.transaction() as transaction, progress(f"publishing {folder}", quiet=as_json) as count:
         mirror(transaction, folder, _inside(at), options=options, progress=count)
         published = transaction.commit(tag=tag)

@@ -25,9 +25,9 @@ class Tally:
         self.objects = 0
         self.bytes = 0  # stored size
 
-    def add(self, size: int) -> None:
+    def add(self, size: int, objects: int = 1) -> None:
         with self._lock:
-            self.objects += 1
+            self.objects += objects
             self.bytes += size
 
 
@@ -78,9 +78,10 @@ class ContentWriter:
         )
 
     def _written(self, parts: Iterator[bytes]) -> Iterator[tuple[int, Digest]]:
-        if self.pool is None:
+        pool = self.pool
+        if pool is None:
             return map(self._write_chunk, parts)
-        return in_order(self.pool, self._write_chunk, parts, ahead=CHUNKS_AHEAD)
+        return in_order(lambda part: pool.submit(self._write_chunk, part), parts, ahead=CHUNKS_AHEAD)
 
     def _write_chunk(self, part: bytes) -> tuple[int, Digest]:
         return len(part), self.write_object(part, Suffix.CHUNK)

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from typing import TypeVar
 
 AHEAD = 8  # pieces handed out beyond the one waited for; bounds what is held in memory
@@ -12,17 +12,17 @@ Result = TypeVar("Result")
 
 
 def in_order(
-    pool: Executor, work: Callable[[Work], Result], pieces: Iterable[Work], *, ahead: int = AHEAD
+    submit: Callable[[Work], Future[Result]], pieces: Iterable[Work], *, ahead: int = AHEAD
 ) -> Iterator[Result]:
-    """The results of *work* for each of *pieces*, in their order; at most *ahead* pieces are under way.
+    """The results of *pieces*, in their order; at most *ahead* of them are under way beyond the one waited for.
 
-    *pieces* is drawn from in the caller's thread. The first error is raised where its result would have come; what was
-    not begun by then is cancelled.
+    *submit* hands a piece to whoever does it. *pieces* is drawn from in the caller's thread. The first error is raised
+    where its result would have come; what was not begun by then is cancelled.
     """
     waiting: deque[Future[Result]] = deque()
     try:
         for piece in pieces:
-            waiting.append(pool.submit(work, piece))
+            waiting.append(submit(piece))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:

@@ -65,7 +65,8 @@ class Transaction:
         self._store = store
         self._algorithm = head.manifest.root_catalog.algorithm
         self._chunk_pool = ThreadPoolExecutor(thread_name_prefix="chunk")
-        self._content = ContentWriter(
+        # Stores the content of files; shares its counts with what is published.
+        self.content = ContentWriter(
             store=self._store,
             codec=options.codec,
             algorithm=self._algorithm,
@@ -74,7 +75,7 @@ class Transaction:
         )
         # Catalogs and the like are zlib streams whatever the files are.
         metadata_codec = options.codec if options.codec.compression is Compression.ZLIB else Zlib()
-        self._metadata = replace(self._content, codec=metadata_codec)
+        self._metadata = replace(self.content, codec=metadata_codec)
         self._tree = CatalogTree.load(head.manifest.root_catalog, self._fetch_catalog)
         self._changed = 0
         self._closed = False
@@ -93,11 +94,11 @@ class Transaction:
 
     def store_content(self, blocks: Iterable[bytes]) -> Content:
         """Store a file's content; memory stays at a few chunks whatever its size. Thread-safe."""
-        return self._content.write(blocks)
+        return self.content.write(blocks)
 
     def store_whole(self, data: bytes) -> Content:
         """Store a file's content that is in memory. Thread-safe."""
-        return self._content.write_whole(data)
+        return self.content.write_whole(data)
 
     def put(self, path: str, entry: Entry) -> bool:
         """Make *path* show *entry*, its content being stored already; False when it does so already.
@@ -183,8 +184,8 @@ class Transaction:
             published_at=manifest.published_at,
             changed=self._changed,
             catalogs=tree.catalogs if tree else 0,
-            new_objects=self._content.tally.objects,
-            new_bytes=self._content.tally.bytes,
+            new_objects=self.content.tally.objects,
+            new_bytes=self.content.tally.bytes,
         )
 
     def _store_catalog(self, image: bytes) -> Digest:
