@@ -1,13 +1,12 @@
 """Publishing a folder as a whole process, beside the baseline on the same files in the same minute."""
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import baseline
-from bench.measure import Cost, median, run, stored_bytes
+from bench.measure import median, peak_memory, run, stored_bytes
 from bench.rows import Figure, Row, Setting
 from bench.trees import Tree, mixed_tree, small_tree
 from fondaco.cvmfs import keys as key_files
@@ -31,48 +30,33 @@ def new_repository(folder: Path) -> Publisher:
     return publisher
 
 
-def publish_once(tree: Tree, folder: Path) -> tuple[Cost, int]:
-    """What a publish into a new repository takes, and the bytes that it stores."""
+def publish_command(tree: Tree, folder: Path) -> list[str | Path]:
+    """Publishes the tree into a new repository, which is made here."""
     shutil.rmtree(folder / "store", ignore_errors=True)
     new_repository(folder)
-    empty = stored_bytes(folder / "store" / "data")
-    command: list[str | Path] = [
-        *FONDACO,
-        tree.folder,
-        FQRN,
-        "--store",
-        folder / "store",
-        "--keys",
-        folder / "keys",
-        "--json",
-    ]
-    cost = run(command, environment={**os.environ, "PYTHONDONTWRITEBYTECODE": ""})
-    return cost, stored_bytes(folder / "store" / "data") - empty
+    return [*FONDACO, tree.folder, FQRN, "--store", folder / "store", "--keys", folder / "keys", "--json"]
 
 
-def baseline_once(tree: Tree, target: Path) -> tuple[Cost, int]:
-    """What the baseline takes for the same files, and the bytes that it stores."""
-    shutil.rmtree(target, ignore_errors=True)
-    cost = run([sys.executable, "-I", "-S", baseline.__file__, tree.folder, target])
-    return cost, stored_bytes(target)
+def baseline_command(tree: Tree, folder: Path) -> list[str | Path]:
+    """Does the baseline's work on the tree, into a new folder."""
+    shutil.rmtree(folder / "baseline", ignore_errors=True)
+    return [sys.executable, "-I", "-S", baseline.__file__, tree.folder, folder / "baseline"]
 
 
 def figures(tree: Tree, setting: Setting, *, wall: float, cpu: float) -> Sequence[Figure]:
     """Publish and baseline in turns, so that what else the machine does meets both; *wall*, *cpu*: the budgets."""
-    ours, plain, sizes, plain_sizes = [], [], [], []
+    ours, plain = [], []
+    folder = setting.folder
     for _ in range(setting.runs):
-        cost, size = baseline_once(tree, setting.folder / "baseline")
-        plain.append(cost)
-        plain_sizes.append(size)
-        cost, size = publish_once(tree, setting.folder)
-        ours.append(cost)
-        sizes.append(size)
+        plain.append(run(baseline_command(tree, folder)))
+        ours.append(run(publish_command(tree, folder)))
     own, base = median(ours), median(plain)
-    stored, plain_stored = sizes[-1], plain_sizes[-1]
+    stored, plain_stored = stored_bytes(folder / "store" / "data"), stored_bytes(folder / "baseline")
+    peak = peak_memory(publish_command(tree, folder))
     return (
         Figure(label="wall", value=own.wall, unit="s", budget=wall, ratio=own.wall / base.wall),
         Figure(label="CPU", value=own.cpu, unit="s", budget=cpu, ratio=own.cpu / base.cpu),
-        Figure(label="peak memory", value=own.peak, unit="B", ratio=own.peak / base.peak),
+        Figure(label="peak memory", value=peak, unit="B"),
         Figure(label="stored", value=stored, unit="B", ratio=stored / plain_stored),
         Figure(label="baseline wall", value=base.wall, unit="s"),
         Figure(label="baseline CPU", value=base.cpu, unit="s"),
