@@ -21,3 +21,7 @@ class FolderInUseError(FondacoError):
     """Another process runs its services in this folder."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.CONFLICT
+
+
+class DemoFailedError(FondacoError):
+    """A step of the demonstration did not end as it must."""
