@@ -50,3 +50,9 @@ class FondacoError(Exception):
         if not self.hint:
             return sentence
         return f"{sentence.rstrip('.')}. {self.hint}"
+
+    @property
+    def paragraph(self) -> str:
+        """The message in whole sentences, for people."""
+        problem = (f"{self.what}: {self.why}" if self.why else self.what).rstrip(".") + "."
+        return f"{problem} {self.hint[0].upper()}{self.hint[1:].rstrip('.')}." if self.hint else problem

@@ -82,6 +82,8 @@ def publish(  # noqa: PLR0917
     publisher = _publisher(open_store(store, endpoint=endpoint), fqrn, KeyFileSigner(keys, fqrn))
     options = MirrorOptions(compare_content=compare, ingest=IngestOptions(xattrs=xattrs))
     with publisher.transaction() as transaction, progress(f"publishing {folder}", quiet=as_json) as count:
+        if tag is not None:
+            transaction.check_tag(tag)
         mirror(transaction, folder, _inside(at), options=options, progress=count)
         published = transaction.commit(tag=tag)
         revision = transaction.head.revision

@@ -64,7 +64,7 @@ def _not_called() -> None:
 def report(error: FondacoError, *, as_json: bool) -> None:
     """Print a foreseen error on stderr: one paragraph, or one JSON object for machines."""
     if not as_json:
-        typer.echo(f"fondaco: {error}", err=True)
+        typer.echo(f"fondaco: {error.paragraph}", err=True)
         return
     fields = {
         "type": type(error).__name__,

@@ -19,13 +19,16 @@ from fondaco.cvmfs import paths, xattrs
 from fondaco.cvmfs.content import ContentWriter, Tally
 from fondaco.cvmfs.entry import Content, Entry, regular
 from fondaco.cvmfs.errors import BadChange
-from fondaco.cvmfs.ordered import in_order
+from fondaco.cvmfs.ordered import AHEAD, in_order
 from fondaco.cvmfs.stores.local import LocalStore
 
 READ_BLOCK_BYTES = 1 << 20
 BATCH_BYTES = 1 << 21  # small files handed to a worker together
 BATCH_FILES = 128
+REMOTE_THREADS = 32  # requests under way at once: a store behind a network is a matter of waiting
+REMOTE_BATCH_FILES = 8
 LARGE_BYTES = 1 << 22  # files from here on may be cut, and then have work for several cores
+CORES = max(2, os.cpu_count() or 1)
 CHANGED_WHILE_READ_TRIES = 3
 KEPT_XATTR_PREFIXES = (b"user.",)
 KEPT_XATTRS = frozenset({b"security.capability"})
@@ -36,7 +39,6 @@ class IngestOptions:
     """How files are read."""
 
     xattrs: bool = False  # keep user.* attributes and capabilities; the reference publisher leaves them out by default
-    threads: int = max(2, os.cpu_count() or 1)
     processes: int | None = None  # None: one a core where forking is safe and of use; 0: never
 
 
@@ -78,13 +80,15 @@ def ingest(writer: ContentWriter, files: Iterable[SourceFile], options: IngestOp
 
     *files* is drawn from in the caller's thread.
     """
-    batches = _batches(files)
+    local = isinstance(writer.store, LocalStore)
+    batches = _batches(files, BATCH_FILES if local else REMOTE_BATCH_FILES)
     first = next(batches, None)
     if first is None:
         return
     with ExitStack() as stack:
-        pools = _Pools(writer, options, stack, worth_forking=len(first) > 1)
-        for stored, objects, size in in_order(pools.submit, _chain(first, batches)):
+        pools = _Pools(writer, options, stack, worth_forking=local and len(first) > 1)
+        ahead = AHEAD if local else 2 * REMOTE_THREADS
+        for stored, objects, size in in_order(pools.submit, _chain(first, batches), ahead=ahead):
             writer.tally.add(size, objects)
             yield stored
 
@@ -98,18 +102,21 @@ class _Pools:
         self._processes: Executor | None = None
         if worth_forking:
             self._processes = _fork(writer, options, stack)
-        self._threads = stack.enter_context(ThreadPoolExecutor(options.threads, thread_name_prefix="publish"))
+        small = CORES if isinstance(writer.store, LocalStore) else REMOTE_THREADS
+        self._small = stack.enter_context(ThreadPoolExecutor(small, thread_name_prefix="publish"))
+        self._large = stack.enter_context(ThreadPoolExecutor(CORES, thread_name_prefix="publish-large"))
 
     def submit(self, batch: Batch) -> Future[_Done]:
-        if self._processes is not None and batch[0].size < LARGE_BYTES:
+        if batch[0].size >= LARGE_BYTES:
+            return self._large.submit(self._work, batch)
+        if self._processes is not None:
             return self._processes.submit(_in_worker, batch)
-        return self._threads.submit(self._work, batch)
+        return self._small.submit(self._work, batch)
 
 
 def _fork(writer: ContentWriter, options: IngestOptions, stack: ExitStack) -> Executor | None:
-    wanted = options.processes if options.processes is not None else os.cpu_count() or 1
-    # Forking a process that has threads may copy a lock that nobody will ever release.
-    safe = isinstance(writer.store, LocalStore) and threading.active_count() == 1
+    wanted = CORES if options.processes is None else options.processes
+    safe = threading.active_count() == 1  # forking other threads may copy a lock that nobody will ever release
     if wanted == 0 or not safe or (wanted == 1 and options.processes is None):
         return None
     work = _Work(replace(writer, pool=None, tally=Tally()), options.xattrs)
@@ -180,7 +187,7 @@ def _content(writer: ContentWriter, read: Callable[[int], bytes], size: int) -> 
     return writer.write(iter(lambda: read(READ_BLOCK_BYTES), b""))
 
 
-def _batches(files: Iterable[SourceFile]) -> Iterator[Batch]:
+def _batches(files: Iterable[SourceFile], most: int) -> Iterator[Batch]:
     """Small files together, in order; a large one alone."""
     batch: Batch = []
     size = 0
@@ -193,7 +200,7 @@ def _batches(files: Iterable[SourceFile]) -> Iterator[Batch]:
             continue
         batch.append(file)
         size += file.size
-        if size >= BATCH_BYTES or len(batch) >= BATCH_FILES:
+        if size >= BATCH_BYTES or len(batch) >= most:
             yield batch
             batch, size = [], 0
     if batch:

@@ -27,6 +27,8 @@ from fondaco.cvmfs.reading import open_content
 from fondaco.cvmfs.stores import open_readable
 from fondaco.cvmfs.stores.base import MANIFEST, WHITELIST, ReadableStore
 
+SHOWN_TAGS = 10  # in an error message, newest first
+
 
 class Repository:
     """One published state of a repository; open it again to see a later one. Safe to use from several threads."""
@@ -106,11 +108,13 @@ class Repository:
             return self.head
         if isinstance(what, Digest):
             return Snapshot(self, what, None)
-        for tag in self.tags():
+        tags = self.tags()
+        for tag in tags:
             if what in (tag.name, tag.revision):
                 return Snapshot(self, tag.root, tag.revision)
-        named = f"revision {what}" if isinstance(what, int) else f"tag {what!r}"
-        raise NotInRepository(f"{self.fqrn} has no {named}", "no tag keeps it", "list the tags")
+        named = f"revision {what} that a tag keeps" if isinstance(what, int) else f"tag {what!r}"
+        known = ", ".join(tag.name for tag in tags[:SHOWN_TAGS]) + (", …" if len(tags) > SHOWN_TAGS else "")
+        raise NotInRepository(f"{self.fqrn} has no {named}", f"its tags are {known or 'none'}", "Name one of them.")
 
 
 class Snapshot:

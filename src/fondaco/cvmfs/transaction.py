@@ -100,6 +100,10 @@ class Transaction:
         """Store a file's content that is in memory. Thread-safe."""
         return self.content.write_whole(data)
 
+    def check_tag(self, name: str) -> None:
+        """BadName or AlreadyExists for a tag that :meth:`commit` could not make, before any work is done for it."""
+        self.head.history.check_free(name)
+
     def put(self, path: str, entry: Entry) -> bool:
         """Make *path* show *entry*, its content being stored already; False when it does so already.
 
@@ -127,7 +131,7 @@ class Transaction:
         :func:`fondaco.cvmfs.commit.commit`; nothing has changed then.
         """
         if tag is not None:
-            self.head.history.check_free(tag)
+            self.check_tag(tag)
         now = max(int(self._options.clock()), self.head.manifest.published_at)
         self._tree.arrange(self._options.balance, lambda: self.store_whole(b""), now * NANO)
         tree = self._tree.seal(self._store_catalog, revision=self.head.revision + 1, now=now, ttl=self._options.ttl)
