@@ -93,12 +93,16 @@ class Child:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def verify_running(self) -> None:
+        """Raise `ServiceFailedError` when the child has ended by itself."""
+        if not self.running:
+            raise ServiceFailedError(f"{self.name} ended with code {self._process.returncode}", self.log_tail())
+
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Return when `ready()`; raise `ServiceFailedError` when the child ends first or the time is over."""
         deadline = time.monotonic() + seconds
         while not ready():
-            if not self.running:
-                raise ServiceFailedError(f"{self.name} ended with code {self._process.returncode}", self.log_tail())
+            self.verify_running()
             if time.monotonic() > deadline:
                 raise ServiceFailedError(f"{self.name} was not ready within {seconds:g} s", self.log_tail())
             time.sleep(POLL_SECONDS)

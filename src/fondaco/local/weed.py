@@ -82,6 +82,11 @@ class SeaweedFS:
         """The server's process id while it runs."""
         return self._child.pid if self._child else None
 
+    def verify_running(self) -> None:
+        """Raise `ServiceFailedError` when the server has ended by itself."""
+        if self._child is not None:
+            self._child.verify_running()
+
     def start(self) -> None:
         """Start the server and return when an object could be written and read back."""
         for name in ("data", "tmp"):
