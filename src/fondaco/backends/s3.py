@@ -90,8 +90,11 @@ class S3Bucket:
 
     def head(self, key: str) -> ObjectInfo:
         if key.endswith("/"):
-            return self._head_marker(key)
-        return _info(key, self._get(key, {"head": True}))
+            # SeaweedFS answers HEAD of `dir/` for the object `dir` and for a mere directory too: the listing decides.
+            listed = next(self._wire.list(key, page_keys=1, most=1), None)
+            if listed is None or listed.key != key:
+                raise failure(404, b"", self.name, key)
+        return self._wire.head(key)
 
     def open(self, key: str) -> "S3Stream":
         return S3Stream(self, key, self._get(key, {}))
@@ -141,24 +144,6 @@ class S3Bucket:
             return obstore.get(self._store, key, options=options)
         except (BaseError, OSError, ValueError) as error:
             raise self.translated(error, key) from error
-
-    def _head_marker(self, key: str) -> ObjectInfo:
-        """A `dir/` object. SeaweedFS answers HEAD for the object `dir` or a mere directory too: the listing decides."""
-        for listed in self._wire.list(key, page_keys=1, most=1):
-            if listed.key == key:
-                answer = self._wire.request("HEAD", key)
-                if answer.status == 200:
-                    metadata = {
-                        name.lower().removeprefix("x-amz-meta-"): value
-                        for name, value in answer.headers.items()
-                        if name.lower().startswith("x-amz-meta-")
-                    }
-                    return ObjectInfo(key, listed.size, listed.etag, listed.modified, metadata)
-                if answer.status != 404:
-                    raise failure(answer.status, b"", self.name, key)
-        raise KeyMissing(
-            f"the object {key!r} in {self.name!r} does not exist", "", "look again: it may have been deleted"
-        )
 
 
 class S3Stream:

@@ -8,6 +8,7 @@ characters), and only what has an ordinary key goes through obstore.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote_plus, urlencode
 from xml.etree import ElementTree
@@ -25,6 +26,8 @@ BACKOFF_SECONDS = 0.1  # doubled at each retry, plus up to as much again at rand
 LONGEST_BACKOFF_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0  # silence after which a connection counts as dead
+CONNECTIONS = 32  # kept open; further threads open their own for one request
+METADATA = "x-amz-meta-"
 PAGE_KEYS = 1000  # the most that S3 gives in one answer
 
 
@@ -47,7 +50,7 @@ class S3Wire:
         self._access = access
         self._signer = _signer(access)
         self._pool = urllib3.PoolManager(
-            maxsize=8,
+            maxsize=CONNECTIONS,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
             retries=urllib3.Retry(
                 total=retries,
@@ -85,6 +88,22 @@ class S3Wire:
         if answer.status != 200:
             raise failure(answer.status, b"", self.bucket)
         return True
+
+    def head(self, key: str) -> ObjectInfo:
+        """One object's version and metadata, whatever its key; KeyMissing."""
+        answer = self.request("HEAD", key)
+        if answer.status != 200:
+            raise failure(answer.status, b"", self.bucket, key)
+        names = ((name.lower(), value) for name, value in answer.headers.items())
+        metadata = {name.removeprefix(METADATA): value for name, value in names if name.startswith(METADATA)}
+        try:
+            size = int(answer.headers["Content-Length"])
+            modified = int(parsedate_to_datetime(answer.headers["Last-Modified"]).timestamp())
+        except (KeyError, ValueError) as error:
+            raise Unavailable(
+                f"the object {key!r} in {self.bucket!r} could not be looked at", f"{error} in the answer", "try again"
+            ) from error
+        return ObjectInfo(key, size, plain_etag(answer.headers.get("ETag")), modified, metadata)
 
     def create(self) -> None:
         """Make the bucket; one that is ours already is fine."""
