@@ -37,8 +37,10 @@ def mkfs(fqrn: Fqrn, store: StoreUrl, keys: Keys, endpoint: Endpoint = None, as_
     """
     from fondaco.cli.output import write_json, write_line
     from fondaco.cvmfs import keys as key_files
+    from fondaco.cvmfs.fqrn import check_fqrn
     from fondaco.cvmfs.stores import open_store
 
+    check_fqrn(fqrn)  # before anything is made under an impossible name
     place = open_store(store, endpoint=endpoint, create=True)
     if not any(keys.glob(f"{fqrn}.*")):
         key_files.generate(keys, fqrn)
