@@ -2,7 +2,7 @@ import zlib
 
 import pytest
 
-from fondaco.cvmfs.catalog.database import NestedReference
+from fondaco.cvmfs.catalog.database import CatalogDatabase, NestedReference
 from fondaco.cvmfs.catalog.opened import CatalogCache
 from fondaco.cvmfs.catalog.writable import WritableCatalog
 from fondaco.cvmfs.digest import Digest, Suffix, object_key
@@ -96,3 +96,14 @@ def test_a_missing_nested_catalog_hides_only_its_own_part() -> None:
     with pytest.raises(ObjectMissing):
         mountpoint_of(cache, root.digest, "/lost", inside=True)
     assert mountpoint_of(cache, root.digest, "/kept/x", inside=False) == "/kept"
+
+
+def test_catalogs_of_older_schema_revisions_are_read() -> None:
+    catalog = WritableCatalog.new("", directory("", mtime_ns=1_000_000_005))
+    catalog.seal(revision=1, now=1, ttl=240)
+    for column in ("mtimens", "xattr"):
+        catalog.connection.execute(f"ALTER TABLE catalog DROP COLUMN {column}")
+    catalog.connection.execute("COMMIT")
+    root = CatalogDatabase.load(catalog.connection.serialize()).lookup("")
+    assert root is not None
+    assert (root.mtime_ns, root.xattrs, root.is_dir) == (1_000_000_000, None, True)

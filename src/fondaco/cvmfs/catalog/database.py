@@ -16,6 +16,7 @@ from fondaco.cvmfs.sqlite_image import FAULTS, open_image
 MAX_CATALOG_BYTES = 1 << 31  # an uncompressed catalog larger than this is refused
 
 _SELECT = f"SELECT {schema.ROW_COLUMNS} FROM catalog "
+_LATER_COLUMNS = {"xattr", "mtimens"}  # since schema revisions 2 and 7
 _WHERE_KEY = "WHERE md5path_1 = ? AND md5path_2 = ?"
 
 _Row = tuple[  # columns of schema.ROW_COLUMNS; a foreign catalog may hold NULL anywhere
@@ -51,6 +52,7 @@ class CatalogDatabase:
     def __init__(self, connection: sqlite3.Connection, mountpoint: str) -> None:
         self.connection = connection
         self.mountpoint = mountpoint
+        self._select = _SELECT
 
     @classmethod
     def load(cls, image: bytes, *, expected_mountpoint: str | None = None) -> Self:
@@ -60,6 +62,7 @@ class CatalogDatabase:
             properties = dict(connection.execute("SELECT key, value FROM properties"))
             version = str(properties.get("schema", ""))
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            columns = {row[1] for row in connection.execute("PRAGMA table_info(catalog)")}
         except FAULTS as error:
             raise _malformed(str(error)) from error
         if version not in schema.READABLE_SCHEMAS:
@@ -70,7 +73,10 @@ class CatalogDatabase:
         mountpoint = str(properties.get("root_prefix", paths.ROOT))
         if expected_mountpoint is not None and mountpoint != expected_mountpoint:
             raise _malformed(f"it is mounted at {mountpoint!r} instead of {expected_mountpoint!r}")
-        return cls(connection, mountpoint)
+        catalog = cls(connection, mountpoint)
+        for column in _LATER_COLUMNS - columns:  # of an older schema revision, which clients read as well
+            catalog._select = catalog._select.replace(f" {column}", " NULL")
+        return catalog
 
     def close(self) -> None:
         self.connection.close()
@@ -81,7 +87,7 @@ class CatalogDatabase:
     def lookup(self, path: str, *, chunks: bool = True) -> Entry | None:
         """The row of *path*, None if this catalog has none. The catalog's own root has a row here too."""
         key = paths.path_key(path)
-        for row in self._rows(_SELECT + _WHERE_KEY, key):
+        for row in self._rows(self._select + _WHERE_KEY, key):
             entry = _entry(row)
             return _with_chunks(entry, self.chunks(path)) if chunks and entry.is_chunked else entry
         return None
@@ -89,7 +95,7 @@ class CatalogDatabase:
     def children(self, path: str, *, chunks: bool = False) -> Iterator[Entry]:
         """The rows of a directory's content, in no promised order."""
         key = paths.path_key(path)
-        rows = self._rows(_SELECT + "WHERE parent_1 = ? AND parent_2 = ?", key)
+        rows = self._rows(self._select + "WHERE parent_1 = ? AND parent_2 = ?", key)
         for row in rows:
             entry = _entry(row)
             if path == paths.ROOT and entry.name == "":
