@@ -26,18 +26,19 @@ def test_nothing_is_found_where_clients_are_content(bench: Workbench, name: str)
 
 
 def test_the_reference_repository_is_clean_with_its_own_key(golden: GoldenRepository) -> None:
-    seen: list[tuple[int, int]] = []
-
-    def progress(totals: Totals) -> None:
-        seen.append((totals.catalogs, totals.entries))
-
     for tag in (None, "v1.0", "v2.0", "trunk-previous"):
+        seen: list[tuple[int, int]] = []
+
+        def progress(totals: Totals, seen: list[tuple[int, int]] = seen) -> None:
+            seen.append((totals.entries, totals.bytes))
+
         store = LocalStore(golden.root)
         report = check(store, [golden.public_key], tag=tag, content=True, now=golden.valid_at, progress=progress)
         assert [str(finding) for finding in report.findings] == []
         assert (report.totals.catalogs, report.totals.objects) == (3, 63)
         assert report.totals.bytes > 1_000_000
-    assert seen[-1] == (3, 63)
+        assert seen == sorted(seen)
+        assert seen[-1] == (report.totals.entries, report.totals.bytes)
 
 
 @pytest.mark.parametrize("name", DAMAGE)

@@ -99,3 +99,14 @@ def test_only_the_flags_of_the_transition_may_differ_at_a_mountpoint() -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\0", "x" * 256])
 def test_impossible_names_are_found(name: str) -> None:
     assert [code for code, _ in entry_faults(directory(name))] == [Code.NAME]
+
+
+@pytest.mark.parametrize("mode", [-1, 1 << 32, -(1 << 63), (1 << 63) - 1])
+def test_a_mode_that_is_none_is_found(mode: int) -> None:
+    row = {name: "" if name in ("name", "symlink") else 0 for name in COLUMNS} | {
+        "mode": mode,
+        "hash": b"",
+        "xattr": b"",
+    }
+    entry, faults = read_row(tuple(row[name] for name in COLUMNS))
+    assert (entry.mode, [code for code, _ in faults]) == (0, [Code.KIND])

@@ -1,14 +1,14 @@
 """What a check can find; the table for people is docs/check.md."""
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 from fondaco.cvmfs.paths import encode
 
 MAX_FINDINGS = 10_000  # kept of one check; a repository without its objects would fill the memory
 
 
-class Code(Enum):
+class Code(StrEnum):
     """Kinds of findings, by the short names that scripts may rely on; docs/check.md says what each means."""
 
     # Root files and what the manifest names

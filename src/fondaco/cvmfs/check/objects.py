@@ -30,18 +30,22 @@ class WantedObject:
 
 
 class ObjectCheck:
-    """Looks objects up from several threads, each object once. Used by one thread; *found* is called from many."""
+    """Looks objects up from several threads, each object once. For one user; *found* and *read* are called by many.
 
-    def __init__(self, store: ReadableStore, found: Found, *, content: bool, threads: int) -> None:
+    *read* is told the bytes of content of each object that was read.
+    """
+
+    def __init__(
+        self, store: ReadableStore, found: Found, read: Callable[[int], None], *, content: bool, threads: int
+    ) -> None:
         self._store = store
         self._found = found
+        self._told = read
         self._content = content
         self._seen: dict[bytes, int | None] = {}  # sizes by name: some 150 bytes for each object
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
         self._free = threading.Semaphore(threads * QUEUED_PER_THREAD)
         self._failure: BaseException | None = None
-        self._lock = threading.Lock()
-        self.bytes = 0  # of content read
 
     @property
     def objects(self) -> int:
@@ -100,8 +104,7 @@ class ObjectCheck:
             blocks = self._store.stream(key)
             sink = cast("IO[bytes]", _Nowhere())
             fetch_into(sink, blocks, wanted.digest, what=key, size=size, compression=wanted.compression)
-        with self._lock:
-            self.bytes += size
+        self._told(size)
 
     def _missing(self, key: str, wanted: WantedObject) -> None:
         self._found(Code.OBJECT_MISSING, wanted.path, f"the store has no {key}")

@@ -17,6 +17,8 @@ Fault = tuple[Code, str]
 COLUMNS = (
     "hardlinks", "hash", "size", "mode", "mtime", "mtimens", "flags", "name", "symlink", "uid", "gid", "xattr",
 )  # fmt: skip
+MAX_MODE = (1 << 32) - 1  # mode_t
+
 _TYPES: dict[str, tuple[type, ...]] = {
     "hash": (bytes, type(None)),
     "name": (str,),
@@ -41,6 +43,9 @@ def read_row(values: tuple[Any, ...]) -> tuple[Entry, list[Fault]]:
             expected = " or ".join(_SQL_TYPES[kind] for kind in wanted)
             faults.append((Code.COLUMN_TYPE, f"its {name} is {_SQL_TYPES[type(value)]}, not {expected}"))
             row[name] = _DEFAULTS.get(name, 0)
+    if not 0 <= row["mode"] <= MAX_MODE:
+        faults.append((Code.KIND, f"its mode is {row['mode']}"))
+        row["mode"] = 0
     digest = row["hash"]
     return Entry(
         name=row["name"],

@@ -21,7 +21,7 @@ from fondaco.cvmfs.stores.base import ReadableStore
 
 THREADS = 8  # for objects: mostly waiting for the store
 
-Progress = Callable[[Totals], None]  # what was looked at so far; called often
+Progress = Callable[[Totals], None]  # what was looked at so far; called often, by one thread at a time
 
 
 def check(
@@ -48,7 +48,7 @@ def check(
         run.objects.finish()
     finally:
         run.objects.abandon()
-    run.told()
+    run.report.totals.objects = run.objects.objects
     return run.report
 
 
@@ -66,7 +66,7 @@ class _Run:
         self._lock = threading.Lock()
         self._progress = progress
         self._files = RootFiles(store=store, found=self._found)
-        self.objects = ObjectCheck(store, self._found, content=content, threads=threads)
+        self.objects = ObjectCheck(store, self._found, self._read, content=content, threads=threads)
 
     def check(self, public_keys: Sequence[bytes], fqrn: str | None, tag: str | None, now: datetime) -> None:
         manifest = self._files.manifest()
@@ -81,20 +81,20 @@ class _Run:
         self._check_tags(manifest, tags)
         self._check_tree(*_root_of(manifest, tags, tag))
 
-    def told(self) -> None:
-        """Tell how far the check is."""
-        self.report.totals.objects = self.objects.objects
-        self.report.totals.bytes = self.objects.bytes
-        if self._progress is not None:
-            self._progress(self.report.totals)
-
     def _found(self, code: Code, path: str, message: str) -> None:
         with self._lock:
             self.report.add(code, path, message)
 
-    def _counted(self, rows: int) -> None:
-        self.report.totals.entries += rows
-        self.told()
+    def _counted(self, rows: int, size: int = 0) -> None:
+        with self._lock:
+            self.report.totals.entries += rows
+            self.report.totals.bytes += size
+            self.report.totals.objects = self.objects.objects
+            if self._progress is not None:
+                self._progress(self.report.totals)
+
+    def _read(self, size: int) -> None:
+        self._counted(0, size)
 
     # -- revisions -----------------------------------------------------------------------------------------------------
 
