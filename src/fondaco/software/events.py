@@ -10,6 +10,7 @@ for bucket and key, and what else it says is optional. Message shapes:
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +19,12 @@ from urllib.parse import unquote_to_bytes
 from fondaco.software.errors import BadEvent
 
 MAX_BODY_BYTES = 4 << 20
-"""Longer messages are refused. SeaweedFS lists an entry's chunks, about 300 bytes for each 8 MiB, old and new ones."""
+"""Longer messages are refused. SeaweedFS lists the chunks of old and new entry, 190 bytes for each 4 MiB of content."""
 
 _SHOWN = 80  # characters of a foreign value in an error
 _BUCKETS = "/buckets/"  # SeaweedFS: where buckets lie in its file tree
 _INTERNAL = ".uploads"  # SeaweedFS: a folder of each bucket for the parts of uploads under way
+_VERSION = re.compile(r"(?s)(.+)\.versions/v_[0-9a-f]{32}")  # SeaweedFS: where a versioned object's contents lie
 _ENCODED_KEYS = frozenset(("aws:s3", "minio:s3"))  # values of eventSource
 _RAW_KEYS = frozenset(("ceph:s3",))
 
@@ -103,33 +105,47 @@ def _of_entry(message: Mapping[str, Any]) -> Iterator[BucketEvent]:
     """A change of an entry: without an old one it is new, without a new one removed, with both changed or renamed."""
     change = _field(message, "the change", "message")
     old, new = (_optional_entry(change, name) for name in ("old_entry", "new_entry"))
-    if old is None and new is None:
+    path = _text(message, "the change", "key")  # the old one, where there is one
+    if old is not None and new is not None:
+        moved = f"{_text(change, 'the change', 'new_parent_path')}/{_text(new, 'the change', 'name')}"
+        if moved == path:
+            yield from _at(path, new, removed=False, was_object=_is_object(old))
+        else:
+            yield from _at(path, old, removed=True)
+            yield from _at(moved, new, removed=False)
+    elif new is not None:
+        yield from _at(path, new, removed=False)
+    elif old is not None:
+        yield from _at(path, old, removed=True)
+    else:
         raise _bad("the change has neither an old nor a new entry")
-    reported = _text(message, "the change", "key")
-    before = reported if old is not None else None
-    after = reported if new is not None else None
-    parent = change.get("new_parent_path")
-    if new is not None and isinstance(parent, str) and parent:
-        after = f"{parent}/{_text(new, 'the change', 'name')}"
-    if old is not None and before is not None and before != after:
-        yield from _at(before, old, removed=True)
-    if new is not None and after is not None:
-        yield from _at(after, new, removed=False)
 
 
-def _at(path: str, entry: Mapping[str, Any], *, removed: bool) -> Iterator[BucketEvent]:
+def _at(path: str, entry: Mapping[str, Any], *, removed: bool, was_object: bool = False) -> Iterator[BucketEvent]:
     """The event of an entry in a bucket; there is none for what is no object: a bucket, a part, a mere folder."""
-    _bytes(path, "the change")
     bucket, _, key = path.removeprefix(_BUCKETS).partition("/")
     if not path.startswith(_BUCKETS) or not bucket or not key or key.partition("/")[0] == _INTERNAL:
         return
-    attributes = entry.get("attributes")
-    known = attributes if isinstance(attributes, dict) else {}
+    if not _is_object(entry) and not was_object:
+        return
     if entry.get("is_directory") is True:
-        if not known.get("mime"):  # made along with the first object in it; an object `dir/` has a content type
-            return
         key += "/"
-    yield BucketEvent(bucket=bucket, key=key, removed=removed, size=_optional_size(known.get("file_size")))
+    version = _VERSION.fullmatch(key)
+    if version and "Seaweed-X-Amz-Version-Id" in _part(entry, "extended"):
+        key, removed = version[1], False  # of one version: the object may have another one now
+    yield BucketEvent(
+        bucket=bucket, key=key, removed=removed, size=_optional_size(_part(entry, "attributes").get("file_size"))
+    )
+
+
+def _is_object(entry: Mapping[str, Any]) -> bool:
+    """Whether S3 shows the entry: a folder alone is none, unlike the object `dir/`, which has a content type."""
+    return entry.get("is_directory") is not True or bool(_part(entry, "attributes").get("mime"))
+
+
+def _part(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = entry.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _optional_entry(change: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
