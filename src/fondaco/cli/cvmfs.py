@@ -2,6 +2,7 @@
 
 import stat as modes
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from fondaco.cli.options import Endpoint, Json, Keys, PublicKey, StoreUrl, Tag
 
 if TYPE_CHECKING:
+    from fondaco.cvmfs.check import Report
     from fondaco.cvmfs.entry import Entry
     from fondaco.cvmfs.publisher import Publisher
     from fondaco.cvmfs.repository import Snapshot
@@ -157,6 +159,7 @@ def stat(
 def check(
     url: Url,
     pubkey: PublicKey,
+    tag: Tag = None,
     content: Annotated[
         bool, typer.Option("--content", help="Also read every object and compare its hash and size.")
     ] = False,
@@ -174,17 +177,18 @@ def check(
 
     with progress(f"checking {url}", quiet=as_json) as count:
         report = check_repository(
-            open_readable(url, endpoint=endpoint), read_public_keys(pubkey), content=content, progress=count
+            open_readable(url, endpoint=endpoint), read_public_keys(pubkey), tag=tag, content=content, progress=count
         )
     if as_json:
-        findings = [{"code": found.code, "path": found.path, "message": found.message} for found in report.findings]
-        write_json({"url": url, "clean": not findings, "findings": findings})
+        write_json(_report(url, report))
     else:
         for found in report.findings:
-            write_line(f"{found.code}: {found.path or '/'}: {found.message}")
-        count_text = "no problem" if not report.findings else f"{len(report.findings)} problems"
-        write_line(f"{url}: {count_text} found.")
-    if report.findings:
+            write_line(str(found))
+        totals = report.totals
+        looked = f"{totals.entries:,} entries in {totals.catalogs:,} catalogs, {totals.objects:,} objects"
+        problems = len(report.findings) + report.more
+        write_line(f"{url}: {looked}; {problems or 'no'} problem{'s' * (problems > 1)} found.")
+    if not report.clean:
         raise typer.Exit(1)
 
 
@@ -229,6 +233,11 @@ def _published(published: "Published") -> dict[str, Any]:
         "new_objects": published.new_objects,
         "new_bytes": published.new_bytes,
     }
+
+
+def _report(url: str, report: "Report") -> dict[str, Any]:
+    findings = [{"code": found.code.value, "path": found.path, "message": found.message} for found in report.findings]
+    return {"url": url, "clean": report.clean, "findings": findings, "more": report.more, **asdict(report.totals)}
 
 
 def _fields(entry: "Entry") -> dict[str, Any]:
