@@ -171,13 +171,20 @@ def check(
     Signatures, expiry, reference log, tags, every catalog's rows and statistics, and that every object is there.
     """
     from fondaco.cli.output import progress, write_json, write_line
+    from fondaco.cvmfs.check import Totals
     from fondaco.cvmfs.check import check as check_repository
     from fondaco.cvmfs.keys import read_public_keys
     from fondaco.cvmfs.stores import open_readable
 
     with progress(f"checking {url}", quiet=as_json) as count:
+        seen = Totals()
+
+        def told(totals: Totals) -> None:
+            count(totals.entries - seen.entries, totals.bytes - seen.bytes)
+            seen.entries, seen.bytes = totals.entries, totals.bytes
+
         report = check_repository(
-            open_readable(url, endpoint=endpoint), read_public_keys(pubkey), tag=tag, content=content, progress=count
+            open_readable(url, endpoint=endpoint), read_public_keys(pubkey), tag=tag, content=content, progress=told
         )
     if as_json:
         write_json(_report(url, report))
