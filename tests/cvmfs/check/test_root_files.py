@@ -8,6 +8,7 @@ import pytest
 
 from fondaco.cvmfs.check import Code
 from fondaco.cvmfs.digest import Suffix, object_key
+from fondaco.cvmfs.reflog import RefKind, Reflog
 from fondaco.cvmfs.stores.base import MANIFEST, REFLOG, WHITELIST
 from tests.cvmfs.check.damage import DAMAGE, set_property
 from tests.cvmfs.check.workbench import Workbench
@@ -252,6 +253,16 @@ def test_what_a_replica_or_a_collected_repository_lacks_is_no_damage(bench: Work
     assert bench.codes() == {"previous-revision"}
     bench.store.replace(".cvmfs_last_snapshot", b"Sun Nov 22 10:00:00 UTC 2026\n")
     bench.store.delete(REFLOG)
+    assert bench.codes() == set()
+
+
+def test_a_replica_has_a_reference_log_of_its_own(bench: Workbench) -> None:
+    """A replica copies the manifest as it is signed, and logs what it copied itself."""
+    log = Reflog.load(bench.store.get(REFLOG))
+    log.add(RefKind.CATALOG, bench.manifest.root_catalog, 1)
+    bench.store.replace(REFLOG, log.serialize())
+    assert bench.codes() == {"reflog"}
+    bench.store.replace(".cvmfs_last_snapshot", b"Sun Nov 22 10:00:00 UTC 2026\n")
     assert bench.codes() == set()
 
 
