@@ -258,6 +258,7 @@ def test_what_a_replica_or_a_collected_repository_lacks_is_no_damage(bench: Work
 
 def test_a_replica_has_a_reference_log_of_its_own(bench: Workbench) -> None:
     """A replica copies the manifest as it is signed, and logs what it copied itself."""
+    bench.publish()
     log = Reflog.load(bench.store.get(REFLOG))
     log.add(RefKind.CATALOG, bench.manifest.root_catalog, 1)
     bench.store.replace(REFLOG, log.serialize())
