@@ -34,10 +34,12 @@ class ReadableStoreContract:
         assert store.get(key_of(data)) == data
         assert b"".join(store.stream(key_of(data))) == data
         assert store.exists(key_of(data))
+        assert store.size(key_of(data)) == len(data)
 
     def test_what_is_not_there_is_missing(self, store: Store, writer: Store) -> None:
         writer.put_object(key_of(b"present"), b"present")
         assert not store.exists(key_of(b"absent"))
+        assert store.size(key_of(b"absent")) is None
         with pytest.raises(ObjectMissing, match=key_of(b"absent")):
             store.get(key_of(b"absent"))
         with pytest.raises(ObjectMissing):
@@ -53,7 +55,7 @@ class ReadableStoreContract:
 
     @pytest.mark.parametrize("key", BAD_KEYS)
     def test_keys_that_lead_elsewhere_are_refused_for_reading(self, store: Store, key: str) -> None:
-        for read in (store.get, store.exists, lambda bad: next(iter(store.stream(bad)))):
+        for read in (store.get, store.exists, store.size, lambda bad: next(iter(store.stream(bad)))):
             with pytest.raises(StoreFailed, match="no key"):
                 read(key)
 
@@ -68,6 +70,7 @@ class StoreContract(ReadableStoreContract):
     def test_a_folder_is_no_file(self, store: Store) -> None:
         store.put_object(key_of(b"present"), b"present")
         assert not store.exists("data")
+        assert store.size("data") is None
         with pytest.raises(ObjectMissing):
             store.get("data")
 

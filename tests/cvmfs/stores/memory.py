@@ -38,3 +38,6 @@ class MemoryStore:
 
     def exists(self, key: str) -> bool:
         return key in self.files
+
+    def size(self, key: str) -> int | None:
+        return len(self.files[key]) if key in self.files else None

@@ -35,6 +35,10 @@ class ReadableStore(Protocol):
         """Whether something lies under *key*."""
         ...
 
+    def size(self, key: str) -> int | None:
+        """Bytes of what lies under *key*, None when nothing does."""
+        ...
+
 
 class Store(ReadableStore, Protocol):
     """A place that repositories are published to. Safe to use from several threads."""

@@ -91,7 +91,16 @@ class LocalStore:
                 yield block
 
     def exists(self, key: str) -> bool:
-        return self._size(check_key(key)) is not None
+        return self.size(key) is not None
+
+    def size(self, key: str) -> int | None:
+        try:
+            status = os.stat(check_key(key), dir_fd=self._folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._failed("cannot be read", key, error) from error
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[str]:
         """As promised by Store; unfinished files and the lock are not part of the repository."""
@@ -110,7 +119,7 @@ class LocalStore:
 
     def put_object(self, key: str, data: bytes) -> bool:
         # A machine that crashed before sync() may have left the name with no content: the size tells, at no cost.
-        if self._size(check_key(key)) == len(data):
+        if self.size(key) == len(data):
             return False
         self._rename(self._write(key, data, durable=False), key)
         return True
@@ -165,16 +174,6 @@ class LocalStore:
             os.close(handle)
 
     # The file system's side
-
-    def _size(self, key: str) -> int | None:
-        """Bytes of the file under *key*, None when there is none."""
-        try:
-            status = os.stat(key, dir_fd=self._folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise self._failed("cannot be read", key, error) from error
-        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     @contextlib.contextmanager
     def _reading(self, key: str) -> Iterator[int]:

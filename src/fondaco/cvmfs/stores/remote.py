@@ -76,12 +76,11 @@ class RemoteReader:
                 yield bytes(block)
 
     def exists(self, key: str) -> bool:
-        return self._size(check_key(key)) is not None
+        return self.size(key) is not None
 
-    def _size(self, key: str) -> int | None:
-        """Bytes of what lies under *key*, None when nothing does."""
+    def size(self, key: str) -> int | None:
         try:
-            with self._asking("read", key):
+            with self._asking("read", check_key(key)):
                 return obstore.head(self._remote, key)["size"]
         except ObjectMissing:
             return None

@@ -97,7 +97,7 @@ class S3Store(RemoteReader):
         name = check_key(key).encode()
         if name in self._known:
             return False
-        written = self._size(key) != len(data)
+        written = self.size(key) != len(data)
         if written:
             with self._asking("written", key):
                 obstore.put(
