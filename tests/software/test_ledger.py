@@ -117,6 +117,25 @@ def test_refusals_come_in_pages_and_archives_apart() -> None:
         assert ledger.counts() == {"refused": 5, "published": 2}
 
 
+def test_rows_of_a_state_come_in_pages_also_behind_keys_that_are_no_text() -> None:
+    with Ledger(":memory:", FQRN) as ledger:
+        good = [row(key, path="/x") for key in ("a", "b", "é", "\udc80", "\udc81")]
+        refused = {"path": "", "state": State.REFUSED, "reason": Reason.NOT_UTF8}
+        bad = [row(key, **refused) for key in ("bad", "\udcff", "\udcff\udcff")]
+        late = row("late", state=State.PENDING)
+        ledger.record(rows=[*good, *bad, late])
+        assert ledger.page(State.REFUSED) == bad
+        assert ledger.page(State.PENDING) == [late]
+        for state, rows in ((None, {*good, *bad, late}), (State.PUBLISHED, {*good}), (State.REFUSED, {*bad})):
+            after, found = "", []
+            while page := ledger.page(state, most=2, after=after):
+                found += page
+                after = page[-1].key
+            assert len(found) == len(rows)
+            assert set(found) == rows
+        assert ledger.refusals(after="\udcff") == bad[2:]
+
+
 def test_the_timeline_is_bounded_and_learns_what_is_visible() -> None:
     with Ledger(":memory:", FQRN) as ledger:
         for number in range(MAX_TIMELINE + 5):

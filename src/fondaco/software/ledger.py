@@ -149,7 +149,16 @@ class Ledger:
         with self._lock:
             rows = self._db.execute(
                 f"SELECT {_COLUMNS} FROM keys WHERE {_APART} AND reason IS NOT NULL AND key > ? ORDER BY key LIMIT ?",  # noqa: S608 - constants
-                (after, most),
+                (_bind(after), most),
+            ).fetchall()
+        return [_row(row) for row in rows]
+
+    def page(self, state: State | None = None, *, most: int = 1000, after: str = "") -> list[Row]:
+        """Rows in *state*, or all, in the order of keys (those that are not UTF-8 last), beginning behind *after*."""
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM keys WHERE key > ? AND state = coalesce(?, state) ORDER BY key LIMIT ?",  # noqa: S608 - constants
+                (_bind(after), state.value if state else None, most),
             ).fetchall()
         return [_row(row) for row in rows]
 
