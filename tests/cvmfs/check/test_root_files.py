@@ -260,7 +260,7 @@ def test_a_replica_has_a_reference_log_of_its_own(bench: Workbench) -> None:
     """A replica copies the manifest as it is signed, and logs what it copied itself."""
     bench.publish()
     log = Reflog.load(bench.store.get(REFLOG))
-    log.add(RefKind.CATALOG, bench.manifest.root_catalog, 1)
+    log.add(RefKind.CATALOG, bench.manifest.root_catalog, 1_790_000_000)
     bench.store.replace(REFLOG, log.serialize())
     assert bench.codes() == {"reflog"}
     bench.store.replace(".cvmfs_last_snapshot", b"Sun Nov 22 10:00:00 UTC 2026\n")
