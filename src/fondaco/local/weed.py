@@ -175,12 +175,14 @@ class SeaweedFS:
         return [f"-{name}={value}" for name, value in options.items()]
 
     def _answers(self) -> bool:
-        """Whether an object can be written and read. The server's /healthz says yes too early."""
+        """Whether all buckets are there and objects can be written and read; /healthz says yes too early."""
         if port_is_free(int(self.endpoint.rpartition(":")[2])):
             return False
         store = self.store(PROBE_BUCKET, patience=timedelta(seconds=1))
         try:
             obstore.put(store, "ready", b"ready")
+            for bucket in self.buckets:  # made one after another, while the server answers already
+                obstore.list_with_delimiter(self.store(bucket, patience=timedelta(seconds=1)))
             return obstore.get(store, "ready").bytes() == b"ready"
         except (BaseError, FileNotFoundError):
             return False
