@@ -19,13 +19,14 @@ def row(key: str, **more: object) -> Row:
     return Row(**({"key": key, "fingerprint": "v 1 1", "path": f"/{key}"} | more))  # type: ignore[arg-type]
 
 
+names = st.text(alphabet=st.characters(codec=None), min_size=1, max_size=20).map(
+    lambda text: text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
+)
 rows = st.builds(
     Row,
-    key=st.text(alphabet=st.characters(codec=None), min_size=1, max_size=20).map(
-        lambda text: text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
-    ),
+    key=names,
     fingerprint=st.text(max_size=5),
-    path=st.text(max_size=5),
+    path=names,
     treatment=st.sampled_from(Treatment),
     state=st.sampled_from(State),
     posix=st.text(max_size=3),
@@ -78,6 +79,14 @@ def test_a_record_that_fails_changes_nothing() -> None:
         with pytest.raises(sqlite3.ProgrammingError):
             ledger.record(forget=["a"], facts={"x": object()})  # type: ignore[dict-item]
         assert set(ledger.rows(["a"])) == {"a"}
+
+
+def test_a_reason_that_names_a_key_that_is_no_text_is_kept() -> None:
+    with Ledger(":memory:", FQRN) as ledger:
+        failed = SyncRecord(cause="sweep", seen_at=1, planned_at=1, error="no \udcff")
+        ledger.record(rows=[row("a", reason=Reason.CLASH, detail="with \udcff")], sync=failed)
+        assert ledger.rows(["a"])["a"].detail == "with \\udcff"
+        assert [one.error for _, one in ledger.timeline()] == ["no \\udcff"]
 
 
 def test_who_makes_a_directory() -> None:
