@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +25,9 @@ _BATCH = 500  # keys per query; SQLite takes 32,766 parameters at most, 999 in o
 _SCHEMA = """
 CREATE TABLE keys (
     key PRIMARY KEY,  -- text; bytes where the key is not UTF-8
-    fingerprint TEXT NOT NULL, path TEXT NOT NULL, treatment TEXT NOT NULL, state TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    path NOT NULL,  -- as the key
+    treatment TEXT NOT NULL, state TEXT NOT NULL,
     posix TEXT NOT NULL, reason TEXT, detail TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX keys_apart ON keys (treatment, state)
@@ -116,6 +118,8 @@ class Ledger:
         with self._lock:
             files = dict(self._db.execute(f"SELECT key, fingerprint FROM keys WHERE NOT {_APART}"))  # noqa: S608 - constants
             others = self._db.execute(f"SELECT {_COLUMNS} FROM keys WHERE {_APART}").fetchall()  # noqa: S608 - constants
+        for key in [key for key in files if isinstance(key, bytes)]:  # few or none: converting all would cost 0.1 s
+            files[_text(key)] = files.pop(key)
         return Known(files, {row.key: row for row in map(_row, others)})
 
     def rows(self, keys: Iterable[str]) -> dict[str, Row]:
@@ -221,7 +225,7 @@ class Ledger:
             )
 
     def _add(self, sync: SyncRecord) -> int:
-        values = tuple(getattr(sync, name) for name in SyncRecord.__slots__)
+        values = tuple(getattr(replace(sync, error=_plain(sync.error)), name) for name in SyncRecord.__slots__)
         marks = ",".join("?" * len(values))
         number = self._db.execute(f"INSERT INTO syncs VALUES (NULL,{marks})", values).lastrowid or 0  # noqa: S608 - question marks
         self._db.execute("DELETE FROM syncs WHERE id <= ?", (number - MAX_TIMELINE,))
@@ -245,7 +249,7 @@ def _unusable(file: Path | str, error: Exception) -> LedgerUnusable:
 
 
 def _bind(key: str) -> str | bytes:
-    """A key as SQLite takes it: text, or bytes where it is not UTF-8."""
+    """A key or path as SQLite takes it: text, or bytes where it is not UTF-8."""
     try:
         key.encode()
     except UnicodeEncodeError:
@@ -257,10 +261,15 @@ def _text(key: str | bytes) -> str:
     return key.decode("utf-8", "surrogateescape") if isinstance(key, bytes) else key
 
 
+def _plain(text: str) -> str:
+    """A text for people as SQLite takes it: what is no Unicode is written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _values(row: Row) -> tuple[Any, ...]:
     return (
-        _bind(row.key), row.fingerprint, row.path, row.treatment.value, row.state.value, row.posix,
-        row.reason.value if row.reason else None, row.detail,
+        _bind(row.key), row.fingerprint, _bind(row.path), row.treatment.value, row.state.value, row.posix,
+        row.reason.value if row.reason else None, _plain(row.detail),
     )  # fmt: skip
 
 
@@ -269,7 +278,7 @@ def _row(values: Sequence[Any]) -> Row:
     return Row(
         key=_text(key),
         fingerprint=fingerprint,
-        path=path,
+        path=_text(path),
         treatment=Treatment(treatment),
         state=State(state),
         posix=posix,
