@@ -5,6 +5,8 @@ Whoever made the archive is not trusted. Refused, and with it the whole archive:
 encrypted members, and more members or bytes than the limits allow. Bytes are counted as they come.
 """
 
+import bz2
+import gzip
 import lzma
 import stat
 import tarfile
@@ -14,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import RawIOBase
-from typing import IO, Any, Self
+from io import BufferedReader, RawIOBase
+from typing import IO, Any, Self, cast
 
 from fondaco.cvmfs.paths import MAX_SYMLINK_BYTES, encode
 from fondaco.software.errors import BadArchive
@@ -67,9 +69,13 @@ def tar_members(blocks: Iterable[bytes], size: int, into: str, limits: UnpackLim
     *into* is the path of the directory that it is unpacked into.
     """
     guard = _Guard(limits, size, into)
-    with _as_bad_archive(), tarfile.open(fileobj=_Blocks(blocks), mode="r|*", tarinfo=_TarInfo) as archive:
-        for info in archive:
-            yield guard.admit(_tar_member(archive, info, guard))
+    with _as_bad_archive():
+        plain = _decompressed(BufferedReader(_Blocks(blocks)))
+        with tarfile.open(fileobj=plain, mode="r|", tarinfo=_TarInfo) as archive:
+            for info in archive:
+                yield guard.admit(_tar_member(archive, info, guard))
+        for _ in guard.counted(_blocks_of(plain)):
+            pass  # what follows the last member; at the end of a compressed stream its checksum is compared
 
 
 def zip_members(file: IO[bytes], size: int, into: str, limits: UnpackLimits) -> Iterator[Member]:
@@ -151,6 +157,18 @@ def _check_target(path: str, target: str) -> str:
 
 
 # -- tar ---------------------------------------------------------------------------------------------------------------
+
+
+def _decompressed(file: BufferedReader) -> IO[bytes]:
+    """*file* without its compression. tarfile could do it too, but does not compare checksums of a stream."""
+    start = file.peek(6)
+    if start.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb"))
+    if start.startswith(b"BZh"):
+        return bz2.BZ2File(file, "rb")
+    if start.startswith(b"\xfd7zXZ\x00"):
+        return lzma.LZMAFile(file, "rb")
+    return file
 
 
 class _TarInfo(tarfile.TarInfo):
