@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from fondaco.web.app import create_app
 from fondaco.web.errors import ServerFailed
-from fondaco.web.serve import LOOPBACK, Address, serve
+from fondaco.web.serve import LOOPBACK, Address, _listening, serve
 from fondaco.web.site import Site
 
 
@@ -76,3 +76,11 @@ def test_an_error_in_the_block_stops_the_server_and_comes_out() -> None:
         fail()
     with pytest.raises(ConnectionRefusedError):
         status_at(addresses[0])
+
+
+def test_answers_do_not_wait_for_the_clients_acknowledgement() -> None:
+    """Connections are taken over a listener without Nagle's algorithm, and inherit that."""
+    with _listening(LOOPBACK, 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
