@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -54,6 +53,6 @@ class Bucket(Protocol):
         """Start reading the present version; KeyMissing."""
         ...
 
-    def open_seekable(self, key: str) -> AbstractContextManager[io.BufferedIOBase]:
-        """The object as a seekable file, fetched in ranges; ObjectChanged when it is replaced meanwhile."""
+    def open_seekable(self, info: ObjectInfo) -> io.BufferedReader:
+        """That version as a seekable file, fetched in ranges; ObjectChanged while reading when it was replaced."""
         ...

@@ -99,8 +99,8 @@ class S3Bucket:
     def open(self, key: str) -> "S3Stream":
         return S3Stream(self, key, self._get(key, {}))
 
-    def open_seekable(self, key: str) -> io.BufferedReader:
-        return io.BufferedReader(_Ranges(self, self.head(key)), SEEK_BUFFER_BYTES)
+    def open_seekable(self, info: ObjectInfo) -> io.BufferedReader:
+        return io.BufferedReader(_Ranges(self, info), SEEK_BUFFER_BYTES)
 
     def read_range(self, info: ObjectInfo, start: int, end: int) -> bytes:
         """Bytes [start, end) of that version; ObjectChanged when it is no longer the present one."""
