@@ -1,5 +1,8 @@
 """Health, errors as problem documents, and a description of all of it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from fondaco import errors as root_errors
@@ -88,19 +91,12 @@ def test_a_foreseen_error_tells_what_its_caller_can_use(error: FondacoError, sta
         assert (found["detail"], found["hint"]) == ("too much: it has 9 bytes", "send less")
 
 
-def test_the_description_names_every_route_and_how_errors_look(face: Face) -> None:
+def test_the_page_and_the_description_name_every_route_and_how_errors_look(face: Face) -> None:
     found = face.get("/api/v1/openapi.json").json()
-    assert set(found["paths"]) == {
-        "/healthz",
-        "/readyz",
-        "/hooks/s3",
-        "/cvmfs/info/v1/repositories.json",
-        "/cvmfs/info/v1/meta.json",
-        "/cvmfs/{fqrn}/{path}",
-        "/api/v1/repositories",
-        "/api/v1/repositories/{fqrn}/status",
-        "/api/v1/repositories/{fqrn}/files",
-    }
+    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
+    assert set(re.findall(r"^\| `(/[^`]*)` \|", page, re.MULTILINE)) == set(found["paths"])
+    statuses = {*problems.STATUS_OF.values(), *(one.status for one in subclasses(errors.WebError))}  # type: ignore[attr-defined]
+    assert {str(int(status)) for status in statuses} <= set(re.findall(r"^\| (\d+) \|", page, re.MULTILINE))
     for path, operations in found["paths"].items():
         for operation in operations.values():
             assert operation["summary"], path
