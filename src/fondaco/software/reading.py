@@ -6,6 +6,7 @@ ledger remembers. What was seen when the plan was made may be older; then the ne
 
 import itertools
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from fondaco.software.unpack import Member, UnpackLimits
 TRIES = 3  # per object, each with the retries of the backend below it
 FIRST_PAUSE_SECONDS = 0.2  # doubled with each try, times a random share
 MAX_WHOLE_BYTES = 1 << 20  # objects up to this size are held in memory as a whole
+MAX_STREAMS = 3  # larger objects read at once: each may hold some chunks of 16 MiB, plain and compressed
 MAX_DETAIL = 500  # characters of a reason's detail
 
 
@@ -58,9 +60,16 @@ class Reader:
     store: ContentStore
     limits: UnpackLimits = field(default_factory=UnpackLimits)
     pause: Callable[[float], None] = time.sleep  # seconds
+    streams: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_STREAMS))
 
     def read(self, fetch: Fetch) -> Reading:
         """Read and store what *fetch* names. Errors of the bucket come back in the result, the store's are raised."""
+        if fetch.info.size <= MAX_WHOLE_BYTES:
+            return self._read_patiently(fetch)
+        with self.streams:  # held before the object is opened, so that no connection waits until it is cut
+            return self._read_patiently(fetch)
+
+    def _read_patiently(self, fetch: Fetch) -> Reading:
         for attempt in itertools.count(1):
             try:
                 return self._read(fetch)
