@@ -1,19 +1,28 @@
 """Splitting and merging nested catalogs inside a tree under change."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog.balance import Balance, cuts
 from fondaco.cvmfs.catalog.writable import WritableCatalog
-from fondaco.cvmfs.entry import DIR, NESTED_MOUNTPOINT, Content, regular
+from fondaco.cvmfs.entry import DIR, NESTED_MOUNTPOINT, Content, Entry, regular
 from fondaco.cvmfs.errors import BadChange
 from fondaco.cvmfs.paths import AUTO_MARKER, CATALOG_MARKER
 
-if TYPE_CHECKING:
-    from fondaco.cvmfs.catalog.tree import CatalogTree
+
+class Catalogs(Protocol):
+    """The tree of catalogs, as far as it is needed here."""
+
+    root: WritableCatalog
+
+    def open_nested(self, parent: WritableCatalog, mountpoint: str) -> WritableCatalog: ...
+
+    def forget_homes(self, path: str) -> None: ...
+
+    def put(self, path: str, entry: Entry, /) -> bool: ...
+
+    def remove(self, path: str) -> bool: ...
 
 
 def directories(catalog: WritableCatalog, top: str) -> Iterator[str]:
@@ -39,7 +48,7 @@ def mountpoints(catalog: WritableCatalog, top: str) -> list[str]:
     return [path for path in catalog.references | catalog.opened if paths.is_below(path, top)]
 
 
-def split(tree: CatalogTree, catalog: WritableCatalog, path: str) -> WritableCatalog:
+def split(tree: Catalogs, catalog: WritableCatalog, path: str) -> WritableCatalog:
     """Give the directory *path* of *catalog* a nested catalog of its own."""
     top = catalog.lookup(path)
     if top is None:
@@ -56,7 +65,7 @@ def split(tree: CatalogTree, catalog: WritableCatalog, path: str) -> WritableCat
     return child
 
 
-def merge(tree: CatalogTree, catalog: WritableCatalog, path: str) -> None:
+def merge(tree: Catalogs, catalog: WritableCatalog, path: str) -> None:
     """Take the nested catalog at *path* back into *catalog*."""
     child = tree.open_nested(catalog, path)
     for mountpoint in mountpoints(child, path):
@@ -69,14 +78,14 @@ def merge(tree: CatalogTree, catalog: WritableCatalog, path: str) -> None:
     tree.forget_homes(path)
 
 
-def drop(tree: CatalogTree, catalog: WritableCatalog, path: str) -> None:
+def drop(tree: Catalogs, catalog: WritableCatalog, path: str) -> None:
     """Forget the nested catalog at *path* and all below it; the mountpoint's row stays for the caller."""
     child = tree.open_nested(catalog, path)  # its statistics say what goes with it
     catalog.below.add(child.total_when_stored, -1)
     catalog.forget(path)
 
 
-def _hand_over(tree: CatalogTree, giver: WritableCatalog, taker: WritableCatalog, mountpoint: str) -> None:
+def _hand_over(tree: Catalogs, giver: WritableCatalog, taker: WritableCatalog, mountpoint: str) -> None:
     grandchild = tree.open_nested(giver, mountpoint)
     reference = giver.references.get(mountpoint)
     giver.forget(mountpoint)
@@ -88,7 +97,7 @@ def _hand_over(tree: CatalogTree, giver: WritableCatalog, taker: WritableCatalog
     grandchild.parent = taker
 
 
-def cut_large(tree: CatalogTree, balance: Balance, empty_file: Callable[[], Content], now_ns: int) -> None:
+def cut_large(tree: Catalogs, balance: Balance, empty_file: Callable[[], Content], now_ns: int) -> None:
     """Cut every changed catalog that is too large, with the marker files that say so."""
     for catalog in list(opened(tree.root)):
         if not catalog.dirty or catalog.own.entries <= balance.maximum:
@@ -99,7 +108,7 @@ def cut_large(tree: CatalogTree, balance: Balance, empty_file: Callable[[], Cont
             split(tree, catalog, path)
 
 
-def merge_small(tree: CatalogTree, balance: Balance) -> None:
+def merge_small(tree: Catalogs, balance: Balance) -> None:
     """Merge automatic catalogs that have shrunk, where the parent has room for them."""
     for catalog in list(opened(tree.root)):
         parent, path = catalog.parent, catalog.mountpoint
