@@ -224,6 +224,26 @@ def test_the_metadata_of_a_marker_is_read_and_a_mere_directory_is_none() -> None
             bucket_on(server).head("cvmfs/plain/")
 
 
+def test_the_environment_of_the_aws_tools_is_understood() -> None:
+    told = {
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "token",
+        "AWS_DEFAULT_REGION": "eu-south-1",
+    }
+    amazon = S3Access(
+        endpoint="https://s3.eu-south-1.amazonaws.com",
+        region="eu-south-1",
+        access_key="id",
+        secret_key="secret",
+        session_token="token",
+    )
+    assert S3Access.from_environment(told) == amazon
+    theirs = {"AWS_ENDPOINT_URL": "http://theirs"}
+    assert S3Access.from_environment(theirs) == S3Access(endpoint="http://theirs")
+    assert S3Access.from_environment(theirs, endpoint="http://ours").endpoint == "http://ours"
+
+
 def test_secrets_are_not_shown() -> None:
     assert "canary" not in repr(S3Access(endpoint="http://x", secret_key="canary", session_token="canary"))
 

@@ -540,7 +540,7 @@ def test_marks_are_taken_once(service: Service) -> None:
 def test_progress_is_told(make_service: MakeService) -> None:
     service = make_service()
     steps: list[tuple[str, int, int]] = []
-    service.sync._progress = lambda step, done, total: steps.append((step, done, total))
+    service.sync.progress = lambda step, done, total: steps.append((step, done, total))
     put(service, "a", b"")
     service.sync.sweep()
     assert steps == [("list", 0, 0), ("read", 1, 1), ("publish", 0, 0)]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, unquote_plus, urlencode
 from xml.etree import ElementTree
 
@@ -40,6 +40,18 @@ class S3Access:
     access_key: str = ""
     secret_key: str = field(default="", repr=False)
     session_token: str = field(default="", repr=False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], *, endpoint: str | None = None) -> Self:
+        """What the variables of the AWS tools say; *endpoint* goes before theirs, and Amazon's own comes last."""
+        region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+        return cls(
+            endpoint=endpoint or environment.get("AWS_ENDPOINT_URL") or f"https://s3.{region}.amazonaws.com",
+            region=region,
+            access_key=environment.get("AWS_ACCESS_KEY_ID", ""),
+            secret_key=environment.get("AWS_SECRET_ACCESS_KEY", ""),
+            session_token=environment.get("AWS_SESSION_TOKEN", ""),
+        )
 
 
 class S3Wire:
