@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.table import Table
 from fondaco.cli.output import human_size
 
 if TYPE_CHECKING:
-    from fondaco.local.demo import Report, Round
+    from fondaco.local.demo import Report, Round, Step
 
 LINE_WIDTH = 78  # one less than the narrowest terminal people use, and the margin
 MOMENTS = {
@@ -25,16 +25,10 @@ MOMENTS = {
 }
 
 
-class Told(Protocol):
-    """A step under way, as the demonstration sees it."""
-
-    def count(self, files: int, size: int, /) -> None: ...
-
-    def result(self, text: str) -> None: ...
-
-
 class _SilentStep:
     def count(self, files: int, size: int, /) -> None: ...
+
+    def now(self, text: str) -> None: ...
 
     def result(self, text: str) -> None: ...
 
@@ -43,7 +37,7 @@ class Silent:
     """Shows nothing: for machines."""
 
     @contextmanager
-    def step(self, title: str, *, size: int = 0) -> Iterator[Told]:
+    def step(self, title: str, *, size: int = 0) -> Iterator["Step"]:
         del title, size
         yield _SilentStep()
 
@@ -64,6 +58,9 @@ class _ShownStep:
         del files
         self._progress.advance(self._task, size)
 
+    def now(self, text: str) -> None:
+        self._progress.update(self._task, description=text)
+
     def result(self, text: str) -> None:
         self.text = text
 
@@ -77,7 +74,7 @@ class Display(Silent):
         self._say()
 
     @contextmanager
-    def step(self, title: str, *, size: int = 0) -> Iterator[Told]:
+    def step(self, title: str, *, size: int = 0) -> Iterator["Step"]:
         """A moving line while it runs, one line with its time when it is done."""
         columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
         if size:
@@ -136,7 +133,8 @@ def mount_lines(fqrn: str, server_url: str, public_key: Path) -> list[str]:
         f"CVMFS_PUBLIC_KEY=/etc/cvmfs/keys/{public_key.name}",
         "CVMFS_HTTP_PROXY=DIRECT",
         "END",
-        f"mkdir -p /cvmfs/{fqrn} && mount -t cvmfs {fqrn} /cvmfs/{fqrn}",
+        f"mkdir -p /cvmfs/{fqrn}",
+        f"mount -t cvmfs {fqrn} /cvmfs/{fqrn}",
     ]
 
 

@@ -4,7 +4,7 @@ What is shown while it runs is the observer's matter; what was found is in the r
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from fondaco.cvmfs.check import Totals, check
 from fondaco.cvmfs.repository import Repository
 from fondaco.cvmfs.stores.local import LocalStore
 from fondaco.local import demo_tree
-from fondaco.local.demo_site import FQRN, DemoSite
+from fondaco.local.demo_site import FQRN, WAITING, DemoSite
 from fondaco.local.demo_tree import Item
 from fondaco.local.demo_verify import Progress, Verified, differences, entries, verify
 from fondaco.local.errors import DemoFailedError
@@ -38,6 +38,10 @@ class Step(Protocol):
 
     def count(self, files: int, size: int, /) -> None:
         """So many more files and bytes are done."""
+        ...
+
+    def now(self, text: str) -> None:
+        """What is going on in it at this moment."""
         ...
 
     def result(self, text: str) -> None:
@@ -104,7 +108,7 @@ def demonstrate(site: DemoSite, tree: Path, observer: Observer, *, began: float)
 def _round(
     site: DemoSite, tree: Path, observer: Observer, name: str, put: Sequence[Item], removed: Sequence[Item]
 ) -> Round:
-    before = site.open().revision
+    before, site.doing = site.open().revision, WAITING
     size = sum(item.size for item in put)
     began = time.time()
     with observer.step(f"{name}: to the bucket", size=size) as step:
@@ -112,7 +116,7 @@ def _round(
         uploaded = time.time()
         step.result(f"{name}: {len(put):,} objects put, {len(removed)} deleted")
     with observer.step(f"{name}: waiting for its revision") as step:
-        repository, published, visible = _wait(site, tree, before)
+        repository, published, visible = _wait(site, tree, before, lambda: step.now(f"{name}: {site.doing}"))
         step.result(f"{name}: revision {repository.revision} shows exactly the uploaded tree")
     return Round(
         name=name,
@@ -146,7 +150,7 @@ def upload(site: DemoSite, tree: Path, put: Sequence[Item], removed: Sequence[It
             raise
 
 
-def _wait(site: DemoSite, tree: Path, before: int) -> tuple[Repository, float, float]:
+def _wait(site: DemoSite, tree: Path, before: int, tell: Callable[[], None]) -> tuple[Repository, float, float]:
     """The first revision after *before* that shows the whole folder; when it was published, and when it was seen."""
     wanted = list(demo_tree.items(tree))
     deadline = time.monotonic() + VISIBLE_SECONDS
@@ -166,6 +170,7 @@ def _wait(site: DemoSite, tree: Path, before: int) -> tuple[Repository, float, f
                 "; ".join([*site.faults(), f"revision {looked_at}", *wrong[:3]]),
                 "Run it again with --keep and look into the folder.",
             )
+        tell()
         time.sleep(POLL_SECONDS)
         if site.revision() != looked_at:
             repository, visible = site.open(), time.time()

@@ -27,6 +27,8 @@ from fondaco.web.site import Hook, ServedRepository, Site
 FQRN = "demo.example.org"
 BUCKET = "demo"
 RETRIES, RETRY_SECONDS = 2, 5.0  # the server is on this machine: when it does not answer it is gone
+WAITING = "waiting until no more events come"
+_DOING = {"list": "listing the bucket", "read": "publishing", "publish": "signing"}
 
 
 class DemoSite:
@@ -40,6 +42,7 @@ class DemoSite:
         self._arrivals: list[float] = []
         self._running = ExitStack()
         self._worker: Worker | None = None
+        self.doing = WAITING  # what the worker is at, in words
 
     def __enter__(self) -> Self:
         with ExitStack() as starting:  # stops what has been started when the rest does not
@@ -73,7 +76,7 @@ class DemoSite:
         webhook = WebhookTarget(url=f"{self.server_url}/hooks/s3", token=token, path_prefixes=(f"/buckets/{BUCKET}/",))
         self._weed = running.enter_context(SeaweedFS(self.folder / "s3", webhook=webhook, buckets=[BUCKET]))
         self.bucket = self._open_bucket()
-        sync = running.enter_context(Sync(self.bucket, publisher, self.ledger))
+        sync = running.enter_context(Sync(self.bucket, publisher, self.ledger, progress=self._note))
         self._worker = running.enter_context(Worker(sync, look=PublicRevision(self.repository_url)))
 
     def _open_bucket(self) -> S3Bucket:
@@ -87,6 +90,9 @@ class DemoSite:
         """Events arrived; those from before the worker runs are found by its first look."""
         self._arrivals.append(time.time())
         return self._worker.mark(changed) if self._worker is not None and bucket == BUCKET else 0
+
+    def _note(self, step: str, done: int, total: int) -> None:
+        self.doing = f"{_DOING[step]} {done:,} of {total:,} objects" if total else _DOING[step]
 
     def faults(self) -> list[str]:
         """What keeps the worker from its work right now."""
