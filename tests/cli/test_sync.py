@@ -1,6 +1,8 @@
 """`fondaco sync` says what is wrong with its command line; what it does is in tests/integration/test_sync.py."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,10 @@ def test_nothing_is_made_for_a_wrong_command_line(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     run(bucket="repo")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_is_reached_by_its_name() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fondaco", "sync", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "--bucket" in done.stdout

@@ -14,6 +14,7 @@ from fondaco.errors import ExitCode, FondacoError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "cvmfs": ("fondaco.cli.cvmfs", "Make, publish, read and check CernVM-FS repositories."),
+    "sync": ("fondaco.cli.sync", "Publish what a bucket holds, once or as it changes."),
     "demo": ("fondaco.cli.demo", "Watch a bucket become a CernVM-FS repository, on this machine."),
 }
 """Command → (module with its typer `app`, the line in `fondaco --help`).

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fondaco.software.worker import Worker
     from fondaco.web.site import Site
 
-app = typer.Typer(name="sync", rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 TOKEN_VARIABLE = "FONDACO_HOOK_TOKEN"  # noqa: S105 - the name of the variable that holds it
 MAX_SHOWN = 20  # refusals that are printed; all of them are in the ledger and on the status page
