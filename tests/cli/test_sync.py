@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fondaco.cli.output import printable
 from fondaco.cli.sync import TOKEN_VARIABLE, app
 from fondaco.errors import ExitCode
 
@@ -57,3 +58,11 @@ def test_the_command_is_reached_by_its_name() -> None:
         [sys.executable, "-m", "fondaco", "sync", "--help"], capture_output=True, text=True, check=True
     )
     assert "--bucket" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [("a b/é", "a b/é"), ("new\nline", "new\\nline"), ("\x1b[2J", "\\x1b[2J"), ("raw\udcff", "raw\\udcff")],
+)
+def test_keys_cannot_drive_a_terminal_or_forge_a_line(key: str, shown: str) -> None:
+    assert printable(key) == shown

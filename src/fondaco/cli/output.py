@@ -26,6 +26,11 @@ def write_line(text: str) -> None:
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
 
 
+def printable(text: str) -> str:
+    """*text* on one line of any terminal or log: what cannot be printed is escaped as in Python (``\\n``, ``\\x07``)."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)
+
+
 def write_json(value: Any) -> None:
     """One JSON document on stdout; bytes that are not UTF-8 show as lone surrogates (``\\udcXX``)."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")

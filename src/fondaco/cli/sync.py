@@ -189,12 +189,12 @@ def _tell(fqrn: str, outcome: "Outcome", ledger: "Ledger", *, as_json: bool) -> 
 
 
 def _tell_refusals(ledger: "Ledger") -> None:
-    from fondaco.cli.output import write_line
+    from fondaco.cli.output import printable, write_line
 
     rows = ledger.refusals(most=MAX_SHOWN + 1)
     for row in rows[:MAX_SHOWN]:
         why = row.reason.sentence if row.reason else ""
-        write_line(f"  refused: {row.key}: {why}" + (f" ({row.detail})" if row.detail else ""))
+        write_line(printable(f"  refused: {row.key}: {why}" + (f" ({row.detail})" if row.detail else "")))
     if len(rows) > MAX_SHOWN:
         write_line("  … and more")
 
