@@ -27,7 +27,7 @@ def write_line(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """*text* on one line of any terminal or log: what cannot be printed is escaped as in Python (``\\n``, ``\\x07``)."""
+    """*text* on one line of any terminal or log: what cannot be printed is escaped as in Python, ``\\x07``."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)
 
 
