@@ -41,7 +41,7 @@ def _appeared(site: DemoSite, path: str) -> tuple[int, float]:
     began, known = time.time(), 0
     while time.time() < began + PATIENCE_SECONDS:
         revision = site.revision()
-        if revision is not None and revision != known:
+        if revision != known:
             now, known = time.time(), revision
             with suppress(NotInRepository):
                 site.open().head.lookup(path)

@@ -21,7 +21,7 @@ from fondaco.local.demo_verify import Progress, Verified, differences, entries, 
 from fondaco.local.errors import DemoFailedError
 
 UPLOADERS = 8  # requests at once, as rclone and the AWS tools do
-VISIBLE_SECONDS = 60.0  # a few seconds on an idle machine with two cores
+VISIBLE_SECONDS = 120.0  # five on an idle machine with two cores; the rest is for a busy one
 POLL_SECONDS = 0.05
 
 

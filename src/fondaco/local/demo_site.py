@@ -12,9 +12,12 @@ from typing import Self
 from fondaco.backends.s3 import S3Bucket
 from fondaco.backends.s3_wire import S3Access
 from fondaco.cvmfs import keys
+from fondaco.cvmfs import manifest as manifests
 from fondaco.cvmfs.keys import KeyFileSigner
 from fondaco.cvmfs.publisher import Publisher
 from fondaco.cvmfs.repository import Repository
+from fondaco.cvmfs.stores import open_readable
+from fondaco.cvmfs.stores.base import MANIFEST
 from fondaco.cvmfs.stores.local import LocalStore
 from fondaco.local.weed import SeaweedFS, WebhookTarget
 from fondaco.software.ledger import Ledger
@@ -73,6 +76,7 @@ class DemoSite:
         )
         self.server_url = running.enter_context(serve(create_app(site))).url
         self.repository_url = f"{self.server_url}/cvmfs/{FQRN}"
+        self._public = open_readable(self.repository_url)
         webhook = WebhookTarget(url=f"{self.server_url}/hooks/s3", token=token, path_prefixes=(f"/buckets/{BUCKET}/",))
         self._weed = running.enter_context(SeaweedFS(self.folder / "s3", webhook=webhook, buckets=[BUCKET]))
         self.bucket = self._open_bucket()
@@ -101,11 +105,11 @@ class DemoSite:
 
     def open(self) -> Repository:
         """The repository as clients see it now, verified with its public key."""
-        return Repository.open(self.repository_url, public_keys=[self.public_key], fqrn=FQRN)
+        return Repository.open(self._public, public_keys=[self.public_key], fqrn=FQRN)
 
-    def revision(self) -> int | None:
+    def revision(self) -> int:
         """The revision that the public address shows, looked at only: cheap enough to be asked often."""
-        return PublicRevision(self.repository_url)()
+        return manifests.parse_signed(self._public.get(MANIFEST)).manifest.revision
 
     def verify_running(self) -> None:
         """Raise what made a service end, if one has."""
