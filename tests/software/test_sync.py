@@ -6,6 +6,7 @@ import pytest
 
 from fondaco.backends.bucket import ObjectInfo
 from fondaco.backends.errors import AccessDenied, BucketMissing, RequestRefused, Unavailable
+from fondaco.cvmfs.entry import regular
 from fondaco.cvmfs.errors import StoreFailed
 from fondaco.cvmfs.transaction import Transaction
 from fondaco.software.sync import Outcome, Sync
@@ -275,6 +276,9 @@ def test_f12_nothing_is_removed_on_a_failed_or_partial_listing(service: Service,
     with pytest.raises(type(error)):
         service.sync.sweep()
     assert set(service.files()) == {"/first", "/second"}
+    with pytest.raises(type(error)):
+        service.sync.sweep()
+    assert [record.error for _, record in service.ledger.timeline()] == [str(error), "", ""]
 
 
 def test_f12_an_emptied_bucket_is_believed_after_a_second_listing_later(service: Service) -> None:
@@ -518,6 +522,23 @@ def test_a_store_that_fails_is_not_taken_for_an_unreadable_object(
             run(service, "a")
     assert service.refusals() == {}
     assert run(service, "a").revision == 3
+
+
+def test_what_others_published_in_the_way_is_a_refusal_not_the_end_of_the_batch(service: Service) -> None:
+    seeded(service)
+    with service.publisher.transaction() as tx:
+        tx.put("/foreign", regular("foreign", tx.store_whole(b"theirs")))
+        tx.commit()
+    put(service, "foreign/x", b"ours")
+    put(service, "good", b"good")
+    run(service, "foreign/x", "good")
+    assert service.files() == {"/first": b"first", "/foreign": b"theirs", "/good": b"good"}
+    assert service.refusals() == {"foreign/x": "file-and-directory"}
+    with service.publisher.transaction() as tx:
+        tx.remove("/foreign")
+        tx.commit()
+    service.sync.sweep()
+    assert service.files() == {"/first": b"first", "/foreign/x": b"ours", "/good": b"good"}
 
 
 def test_the_timeline_tells_what_happened(service: Service) -> None:

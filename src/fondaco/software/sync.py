@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -125,23 +126,31 @@ class Sync:
     def run_once(self, keys: Iterable[str], *, seen_at: float | None = None) -> Outcome:
         """Look at *keys* and publish what changed. An error means that nothing was published; mark the keys again."""
         started = self.options.clock() if seen_at is None else seen_at
+        with self._noted("events", started):
+            return self._run_once(keys, started)
+
+    def _run_once(self, keys: Iterable[str], started: float) -> Outcome:
         wanted = {key for key in keys if key.startswith(self._prefix)}
         settings = self._settings.last()
         asked = question(wanted, self._prefix, self.ledger, settings.rules)
         if asked is None or not self._is_seeded or settings.changed or self._settings.key in wanted:
-            return self.sweep(seen_at=started, cause="events")
+            return self._sweep(started, "events")
         if not wanted:
             return Outcome(plan=Plan())
         if self._is_listing_cheaper(len(asked.keys)):
-            return self.sweep(seen_at=started, cause="events")
+            return self._sweep(started, "events")
         made = plan(self._look(asked), asked.known, settings.rules, self._scope(asked, settings))
         if made.remove and not made.fetch and not self.ledger.shows_more_than(frozenset(made.forget)):
-            return self.sweep(seen_at=started, cause="events")  # everything gone: a listing has to say so, twice
+            return self._sweep(started, "events")  # everything gone: a listing has to say so, twice
         return self._carry_out(made, settings, started, "events", whole=False)
 
-    def sweep(self, *, seen_at: float | None = None, cause: str = "sweep") -> Outcome:
+    def sweep(self, *, seen_at: float | None = None) -> Outcome:
         """Compare the whole folder with the ledger and publish what changed. An error means that nothing was."""
         started = self.options.clock() if seen_at is None else seen_at
+        with self._noted("sweep", started):
+            return self._sweep(started, "sweep")
+
+    def _sweep(self, started: float, cause: str) -> Outcome:
         if not self._is_seeded:
             self._seed()
         settings = self._settings.read()
@@ -154,6 +163,18 @@ class Sync:
             return Outcome(plan=made, is_sweep=True)
         outcome = self._carry_out(made, settings, started, cause, whole=True)
         return replace(outcome, is_sweep=True)
+
+    @contextmanager
+    def _noted(self, cause: str, started: float) -> Iterator[None]:
+        """Keep in the timeline why a look failed as a whole; the same again and again is kept once."""
+        try:
+            yield
+        except FondacoError as error:
+            latest = self.ledger.timeline(most=1)
+            if not latest or latest[0][1].error != str(error):
+                now = self.options.clock()
+                self.ledger.record(sync=SyncRecord(cause=cause, seen_at=started, planned_at=now, error=str(error)))
+            raise
 
     def _scope(self, asked: Question | None, settings: Settings) -> Scope:
         return Scope(
@@ -231,15 +252,11 @@ class Sync:
         if not (made.fetch or made.remove) and wanted == nested:
             return self._remember(made, record, facts)
         self.ledger.record(rows=_intended(made))
-        try:
-            with self.publisher.transaction() as tx:
-                change = _Change(self, made, tx)
-                left = change.apply(nested, wanted)
-                self.progress("publish", 0, 0)
-                published = tx.commit()
-        except FondacoError as error:
-            self.ledger.record(sync=replace(record, error=str(error)))
-            raise
+        with self.publisher.transaction() as tx:
+            change = _Change(self, made, tx)
+            left = change.apply(nested, wanted)
+            self.progress("publish", 0, 0)
+            published = tx.commit()
         facts["catalogs"] = json.dumps(sorted(left))
         return self._remember(made, record, facts, change, published)
 
