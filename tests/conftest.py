@@ -1,9 +1,13 @@
-"""For all tests: in CI a skipped test is a failure, because nobody would see it."""
+"""For all tests: in CI a skipped test is a failure, because nobody would see it; no example of a property is timed."""
 
 import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("fondaco", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fondaco")
 
 ALLOWED_SKIPS: frozenset[str] = frozenset()
 """Reasons, as pytest prints them without "Skipped: ", for which a test may be skipped in CI."""

@@ -34,7 +34,7 @@ def reference_sizes(data: bytes, sizes: ChunkSizes) -> list[int]:
         last = cut
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=3000), st.integers(1, 700), st.sampled_from([1, 0x7F, 0xFF]))
 def test_cuts_are_those_of_the_reference(data: bytes, step: int, fill: int) -> None:
     data += bytes([fill]) * 600  # long runs reach both the hard cut and the overflow of abs()

@@ -157,6 +157,13 @@ def test_the_certificate_of_the_reference_tools_is_read(golden: GoldenRepository
     assert str(signing.fingerprint(certificate)) == listed.replace(":", "").lower()
 
 
+def test_a_certificate_with_the_serial_number_zero_is_taken_as_clients_take_it(key_folder: KeyFolder) -> None:
+    key = key_folder.path / f"{key_folder.fqrn}.key"
+    certificate = openssl("req", "-x509", "-new", "-key", key, "-set_serial", "0", "-subj", "/CN=zero")
+    assert signing.load_certificate(certificate).subject.rfc4514_string() == "CN=zero"
+    assert signing.manifest_signature_fits(certificate, TEXT, key_folder.signer.sign_manifest(TEXT))
+
+
 def pem_like(label: str) -> st.SearchStrategy[bytes]:
     body = st.text("ABCDabcd0123+/=\n", max_size=200).map(str.encode)
     return st.builds(

@@ -220,7 +220,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(CHANGES, min_size=1, max_size=4), st.sampled_from([SMALL, WIDE]), st.booleans())
 def test_any_changes_end_where_a_dictionary_ends(
     rounds: list[list[tuple[str, str, int]]], balance: Balance, keep: bool

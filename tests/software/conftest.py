@@ -15,7 +15,7 @@ from fondaco.cvmfs.repository import Repository
 from fondaco.cvmfs.stores.local import LocalStore
 from fondaco.cvmfs.transaction import PublishOptions
 from fondaco.software.ledger import Ledger
-from fondaco.software.sync import Sync, SyncOptions
+from fondaco.software.sync import Outcome, Sync, SyncOptions
 from tests.software.fake_bucket import FakeBucket
 
 FQRN = "sync.example.org"
@@ -134,3 +134,23 @@ def make_service(signer_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def service(make_service: MakeService) -> Service:
     return make_service()
+
+
+def put(service: Service, key: str, content: bytes = b"", **metadata: str) -> None:
+    service.bucket.put(f"cvmfs/{key}", content, metadata)
+
+
+def delete(service: Service, key: str) -> None:
+    service.bucket.delete(f"cvmfs/{key}")
+
+
+def run(service: Service, *keys: str) -> Outcome:
+    return service.sync.run_once([f"cvmfs/{key}" for key in keys])
+
+
+def seeded(service: Service) -> Service:
+    """Past the first sweep, so that events are looked at one by one."""
+    put(service, "first", b"first")
+    service.sync.sweep()
+    service.bucket.listed = 0
+    return service

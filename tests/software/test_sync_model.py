@@ -154,7 +154,7 @@ def test_f1_f2_bucket_and_repository_converge(make_service: MakeService) -> None
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     run_state_machine_as_test(
         Machine,
-        settings=settings(max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=checks),
+        settings=settings(max_examples=25, stateful_step_count=20, suppress_health_check=checks),
     )
 
 
@@ -163,7 +163,7 @@ changes = st.dictionaries(st.sampled_from(KEYS), contents | st.none(), max_size=
 
 
 @given(first=states, changed=changes)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_events_and_sweeps_lead_to_the_same(
     make_service: MakeService, first: dict[str, bytes], changed: dict[str, bytes | None]
 ) -> None:

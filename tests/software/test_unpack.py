@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from fondaco.backends.errors import Unavailable
 from fondaco.software.errors import BadArchive
 from fondaco.software.unpack import Member, UnpackLimits, tar_members, zip_members
-from tests.software.conftest import Service
-from tests.software.test_sync import put, run, seeded
+from tests.software.conftest import Service, put, run, seeded
 
 LIMITS = UnpackLimits(members=50, bytes=1 << 20, ratio=100, free_bytes=1 << 16)
 SETTINGS = b'[[unpack]]\narchive = "dist/*"\ninto = "sw/{name}"\n'

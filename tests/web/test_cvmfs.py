@@ -85,7 +85,7 @@ def test_s7_no_path_leads_to_anything_else(face: Face, path: str) -> None:
     answer.problem()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.text(alphabet="abcdef0189/.%2eE5cC\\~-", max_size=60).map(lambda tail: f"data/{tail}")
     | st.text("./%2ef", max_size=12)

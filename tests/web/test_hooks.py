@@ -113,7 +113,7 @@ json_values = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200) | json_values.map(lambda value: json.dumps({"Records": value}).encode()))
 def test_whatever_is_sent_is_answered(face: Face, body: bytes) -> None:
     answer = face.report(body)

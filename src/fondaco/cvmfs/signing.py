@@ -9,6 +9,7 @@ Both are RSA with PKCS#1 v1.5 type-1 padding over the ASCII text of a hash. Clie
 Source: ``SignatureManager::Sign``, ``Verify`` and ``VerifyRsa`` in cvmfs/crypto/signature.cc.
 """
 
+import warnings
 from typing import Protocol
 
 from cryptography import x509
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
+from cryptography.utils import CryptographyDeprecationWarning
 
 from fondaco.cvmfs.digest import Algorithm, Digest
 from fondaco.cvmfs.errors import KeyUnusable, MalformedData
@@ -82,11 +84,13 @@ def fingerprint(certificate: bytes, algorithm: Algorithm = Algorithm.SHA1) -> Di
 
 
 def load_certificate(pem: bytes) -> x509.Certificate:
-    """Parse a PEM certificate; MalformedData for anything else."""
+    """Parse a PEM certificate; MalformedData for anything else. Its serial number may be any, as for the clients."""
     if len(pem) > MAX_CERTIFICATE_BYTES:
         raise _no_certificate(f"it is longer than {MAX_CERTIFICATE_BYTES} bytes")
     try:
-        return x509.load_pem_x509_certificate(pem)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_pem_x509_certificate(pem)
     except (ValueError, x509.InvalidVersion) as error:
         raise _no_certificate("it is no X.509 certificate in PEM form") from error
 
