@@ -154,3 +154,11 @@ def seeded(service: Service) -> Service:
     service.sync.sweep()
     service.bucket.listed = 0
     return service
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed(*_: object, **__: object) -> None:
+    raise Killed

@@ -8,7 +8,7 @@ from fondaco.backends.errors import AccessDenied, BucketMissing, RequestRefused,
 from fondaco.cvmfs.errors import StoreFailed
 from fondaco.cvmfs.transaction import Transaction
 from fondaco.software.sync import Sync
-from tests.software.conftest import START, MakeService, Service, delete, put, run, seeded
+from tests.software.conftest import START, Killed, MakeService, Service, delete, killed, put, run, seeded
 
 # -- the bucket --------------------------------------------------------------------------------------------------------
 
@@ -179,14 +179,6 @@ def test_a_lost_ledger_still_removes_what_the_bucket_lost(service: Service) -> N
     delete(service, "e/")
     service.sync.sweep()
     assert set(service.tree()) == {"/a", "/a/f"}
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def killed(*_: object, **__: object) -> None:
-    raise Killed
 
 
 @pytest.mark.parametrize("when", ["before manifest", "after manifest"])

@@ -22,8 +22,7 @@ from hypothesis.stateful import (
 
 from fondaco.cvmfs.transaction import Transaction
 from fondaco.software.sync import Sync
-from tests.software.conftest import MakeService, Service
-from tests.software.test_sync import Killed, killed
+from tests.software.conftest import Killed, MakeService, Service, killed
 
 KEYS = ["a", "a/", "a/b", "a/b/c", "a/b/d", "a.rclonelink", "a/b.rclonelink", "e/f/g", "e/", "e", "h", "a//x", "../y"]
 contents = st.sampled_from([b"1", b"22", b"#!/bin/sh", b"x" * 9000])
