@@ -24,7 +24,7 @@ class Figure:
 class Setting:
     """Where and how often to measure."""
 
-    folder: Path  # empty, removed afterwards
+    folder: Path  # empty; removed when all rows are measured
     runs: int  # the median of so many is shown
 
 

@@ -52,8 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measured(row: Row, folder: Path, runs: int) -> Sequence[Figure]:
     folder.mkdir()
-    with tempfile.TemporaryDirectory(dir=folder) as place:  # gone before the next row begins: its pages are dirty
-        return row.measure(Setting(folder=Path(place), runs=runs))
+    return row.measure(Setting(folder=folder, runs=runs))
 
 
 def _tell_machine(about: dict[str, str | int | float]) -> None:
