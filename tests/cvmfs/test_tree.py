@@ -203,6 +203,23 @@ def test_large_catalogs_are_cut_and_small_ones_merged_back() -> None:
     assert len(images) == 1
 
 
+@pytest.mark.parametrize("name", ["\u00e8", "raw\udcff", "a' b%"])
+def test_a_nested_catalog_may_have_any_name(name: str) -> None:
+    images: Images = {}
+    tree = new_tree()
+    tree.put(f"/{name}/{paths.CATALOG_MARKER}", file(paths.CATALOG_MARKER))
+    tree.put(f"/{name}/below/{paths.CATALOG_MARKER}", file(paths.CATALOG_MARKER))
+    tree.put(f"/{name}/below/f", file("f"))
+    root = seal(tree, images, 1)
+    assert root is not None
+    assert len(images) == 3
+    tree = reload(images, root)
+    tree.remove(f"/{name}/below/{paths.CATALOG_MARKER}")
+    root = seal(tree, images, 2)
+    assert root is not None
+    assert f"/{name}/below/f" in dict(walk(images, root))
+
+
 def test_two_thousand_levels_are_no_trouble() -> None:
     images: Images = {}
     tree = new_tree()
@@ -213,7 +230,7 @@ def test_two_thousand_levels_are_no_trouble() -> None:
     assert sum(1 for _ in CatalogTree.load(root, images.__getitem__).children(path)) == 1
 
 
-NAMES = st.sampled_from(["a", "b", "c", "d", ".cvmfscatalog"])
+NAMES = st.sampled_from(["a", "b", "\u00e8", "raw\udcff", ".cvmfscatalog"])
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
 CHANGES = st.lists(
     st.tuples(st.sampled_from(["file", "chunked", "dir", "link", "remove"]), PATHS, st.integers(0, 2)), max_size=25

@@ -170,7 +170,8 @@ class WritableCatalog(CatalogDatabase):
     # -- storing ---------------------------------------------------------------------------------------------------
 
     def set_property(self, key: str, value: str) -> None:
-        self.connection.execute("INSERT OR REPLACE INTO properties VALUES (?, ?)", (key, value))
+        sql = "INSERT OR REPLACE INTO properties VALUES (?, CAST(? AS TEXT))"
+        self.connection.execute(sql, (key, _bindable(value)))
 
     def seal(self, *, revision: int | None, now: int, ttl: int) -> bytes:
         """The bytes to store: statistics and properties brought up to date, rowids dense, no free pages.
