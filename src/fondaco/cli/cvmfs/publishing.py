@@ -1,0 +1,73 @@
+"""`fondaco cvmfs mkfs` and `publish`: make a repository, and fill it from a folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fondaco.cli.cvmfs.shared import Fqrn, fields_of, inside, publisher_of, tell
+from fondaco.cli.options import Endpoint, Json, Keys, StoreUrl
+
+
+def mkfs(fqrn: Fqrn, store: StoreUrl, keys: Keys, endpoint: Endpoint = None, as_json: Json = False) -> None:
+    """Make a new, empty repository.
+
+    Keys that are not in the key folder yet are made there; keep FQRN.masterkey safe, it is what users trust in the end.
+    """
+    from fondaco.cli.output import write_json, write_line
+    from fondaco.cvmfs import keys as key_files
+    from fondaco.cvmfs.fqrn import check_fqrn
+    from fondaco.cvmfs.stores import open_store
+
+    check_fqrn(fqrn)  # before anything is made under an impossible name
+    place = open_store(store, endpoint=endpoint, create=True)
+    if not any(keys.glob(f"{fqrn}.*")):
+        key_files.generate(keys, fqrn)
+    signer = key_files.KeyFileSigner(keys, fqrn)
+    published = publisher_of(place, fqrn, signer).create(signer)
+    if as_json:
+        write_json(fields_of(published))
+        return
+    write_line(f"{fqrn} is there, empty, at revision {published.revision}.")
+    write_line(f"Publish a folder:  fondaco cvmfs publish DIR {fqrn} --store {store} --keys {keys}")
+    write_line(f"Users need the public key:  {keys / (fqrn + '.pub')}")
+
+
+def publish(  # noqa: PLR0917
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to publish.")],
+    fqrn: Fqrn,
+    store: StoreUrl,
+    keys: Keys,
+    at: Annotated[str, typer.Option(metavar="PATH", help="Where in the repository the folder's content goes.")] = "/",
+    tag: Annotated[str | None, typer.Option(metavar="NAME", help="Also give the new revision this name.")] = None,
+    xattrs: Annotated[bool, typer.Option("--xattrs", help="Keep extended attributes of the user namespace.")] = False,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare-content", help="Read every file, even where size, time and mode are as published."),
+    ] = False,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Make PATH in the repository show exactly what DIR holds.
+
+    Only what differs is stored; a run without changes publishes nothing. Readers see the old revision until the new one
+    is complete, whatever happens.
+    """
+    from fondaco.cli.output import progress, write_json
+    from fondaco.cvmfs.ingest import IngestOptions
+    from fondaco.cvmfs.keys import KeyFileSigner
+    from fondaco.cvmfs.mirror import MirrorOptions, mirror
+    from fondaco.cvmfs.stores import open_store
+
+    publisher = publisher_of(open_store(store, endpoint=endpoint), fqrn, KeyFileSigner(keys, fqrn))
+    options = MirrorOptions(compare_content=compare, ingest=IngestOptions(xattrs=xattrs))
+    with publisher.transaction() as transaction, progress(f"publishing {folder}", quiet=as_json) as count:
+        if tag is not None:
+            transaction.check_tag(tag)
+        mirror(transaction, folder, inside(at), options=options, progress=count)
+        published = transaction.commit(tag=tag)
+        revision = transaction.head.revision
+    if as_json:
+        write_json(fields_of(published) if published else {"fqrn": fqrn, "revision": revision, "changed": 0})
+    else:
+        tell(fqrn, revision, published)

@@ -1,0 +1,115 @@
+"""`fondaco cvmfs ls`, `cat` and `stat`: look into a repository, everything verified."""
+
+import stat as modes
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fondaco.cli.cvmfs.shared import InPath, Url, inside, open_snapshot
+from fondaco.cli.options import Endpoint, Json, PublicKey, Tag
+
+if TYPE_CHECKING:
+    from fondaco.cvmfs.entry import Entry
+
+
+def ls(
+    url: Url,
+    pubkey: PublicKey,
+    path: InPath = "/",
+    tag: Tag = None,
+    long: Annotated[bool, typer.Option("-l", "--long", help="Mode, owner, size and time of each.")] = False,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """List a directory of a repository, everything verified."""
+    from fondaco.cli.output import write_json, write_line
+
+    snapshot = open_snapshot(url, pubkey, tag, endpoint)
+    entry = snapshot.lookup(inside(path))
+    entries = sorted(snapshot.list(inside(path)), key=lambda entry: entry.name) if entry.is_dir else [entry]
+    if as_json:
+        write_json([_fields(entry) for entry in entries])
+        return
+    for entry in entries:
+        write_line(_long(entry) if long else entry.name + ("/" if entry.is_dir else ""))
+
+
+def cat(
+    url: Url, pubkey: PublicKey, path: InPath, tag: Tag = None, endpoint: Endpoint = None, as_json: Json = False
+) -> None:
+    """Print a file of a repository, its bytes verified before they are printed.
+
+    --json only makes errors JSON: the file is printed as it is.
+    """
+    del as_json  # the outermost frame looks at it
+    snapshot = open_snapshot(url, pubkey, tag, endpoint)
+    with snapshot.open(inside(path)) as file:
+        while block := file.read(1 << 20):
+            sys.stdout.buffer.write(block)
+    sys.stdout.buffer.flush()
+
+
+def stat(
+    url: Url, pubkey: PublicKey, path: InPath = "/", tag: Tag = None, endpoint: Endpoint = None, as_json: Json = False
+) -> None:
+    """Show everything that the repository says about one path."""
+    from fondaco.cli.output import write_json, write_line
+
+    snapshot = open_snapshot(url, pubkey, tag, endpoint)
+    fields = _fields(snapshot.lookup(inside(path)))
+    if as_json:
+        write_json(fields)
+        return
+    chunks = fields.pop("chunks", [])
+    for name, value in fields.items():
+        write_line(f"{name:>10}  {value}")
+    for chunk in chunks:
+        write_line(f"{'chunk':>10}  {chunk['offset']:>12} +{chunk['size']:<10} {chunk['digest']}")
+
+
+def _fields(entry: "Entry") -> dict[str, Any]:
+    from fondaco.cvmfs import xattrs
+
+    fields: dict[str, Any] = {
+        "name": entry.name,
+        "kind": _kind(entry),
+        "mode": f"{entry.mode:o}",
+        "size": entry.size,
+        "mtime_ns": entry.mtime_ns,
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "links": entry.linkcount,
+    }
+    if entry.is_symlink:
+        fields["target"] = entry.symlink
+    if entry.digest:
+        fields["digest"] = str(entry.object_digest())
+    if entry.xattrs:
+        fields["xattrs"] = {
+            key.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
+            for key, value in xattrs.unpack(entry.xattrs).items()
+        }
+    if entry.chunks:
+        fields["chunks"] = [
+            {"offset": chunk.offset, "size": chunk.size, "digest": chunk.digest.hex() + entry.algorithm.text}
+            for chunk in entry.chunks
+        ]
+    return fields
+
+
+def _kind(entry: "Entry") -> str:
+    if entry.is_dir:
+        return "directory"
+    if entry.is_symlink:
+        return "symlink"
+    return "special" if entry.is_special else "file"
+
+
+def _long(entry: "Entry") -> str:
+    from fondaco.cli.output import human_time
+
+    target = f" -> {entry.symlink}" if entry.is_symlink else ""
+    when = human_time(entry.mtime_ns // 1_000_000_000)
+    owner = f"{entry.uid:>5} {entry.gid:>5}"
+    return f"{modes.filemode(entry.mode)} {entry.linkcount:>3} {owner} {entry.size:>12} {when} {entry.name}{target}"
