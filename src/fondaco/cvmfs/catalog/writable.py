@@ -40,6 +40,7 @@ class WritableCatalog(CatalogDatabase):
         self.opened: dict[str, WritableCatalog] = {}
         self.digest: Digest | None = None  # of the stored state that this one began with; None: a new catalog
         self.total_when_stored = Counters()  # what the parent's subtree counters hold for this catalog
+        self.entries_when_stored = 0
         self.dirty = False
         self._pending: list[tuple[Any, ...]] = []
         self._parent_key: tuple[str, PathKey] = ("", paths.path_key(""))
@@ -75,6 +76,7 @@ class WritableCatalog(CatalogDatabase):
         catalog.digest = digest
         catalog.own, catalog.below = catalog.counters()
         catalog.total_when_stored = catalog.total()
+        catalog.entries_when_stored = catalog.own.entries
         catalog.references = {reference.path: reference for reference in catalog.nested()}
         catalog._begin()
         return catalog
