@@ -6,6 +6,7 @@ that is possible: into a folder, from a process that has no other threads. Large
 are compressed side by side without the lock.
 """
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -145,6 +146,7 @@ _worker: _Work | None = None  # in a worker process: set once when it begins
 
 def _begin_worker(work: _Work) -> None:
     global _worker  # noqa: PLW0603  # the one way to hand a forked worker what cannot be pickled
+    gc.freeze()  # what came with the fork stays; to look through it again and again took 5 % of the whole
     _worker = work
 
 

@@ -106,7 +106,8 @@ def cut_large(tree: Catalogs, balance: Balance, empty_file: Callable[[], Content
     for catalog in list(opened(tree.root)):
         if catalog.own.entries <= max(balance.maximum, catalog.entries_when_stored):
             continue
-        for path in cuts(catalog.mountpoint, _leaf_counts(catalog), balance):
+        catalog.flush()
+        for path in cuts(catalog.mountpoint, catalog.leaf_counts(), balance):
             for name in (CATALOG_MARKER, AUTO_MARKER):
                 tree.put(f"{path}/{name}", regular(name, empty_file(), mtime_ns=now_ns))
             split(tree, catalog, path)
@@ -126,16 +127,3 @@ def merge_small(tree: Catalogs, balance: Balance) -> None:
         tree.remove(f"{path}/{AUTO_MARKER}")
         tree.remove(f"{path}/{CATALOG_MARKER}")
         merge(tree, parent, path)
-
-
-def _leaf_counts(catalog: WritableCatalog) -> Iterator[tuple[str, int]]:
-    waiting = [catalog.mountpoint]
-    while waiting:
-        path = waiting.pop()
-        leaves = 0
-        for entry in catalog.children(path):
-            if entry.flags & (DIR | NESTED_MOUNTPOINT) == DIR:
-                waiting.append(f"{path}/{entry.name}")
-            else:
-                leaves += 1
-        yield path, leaves
