@@ -40,7 +40,7 @@ def new_folder(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=folder))
 
 
-def publish_command(tree: Tree, folder: Path, store: Path) -> list[str | Path]:
+def publish_command(tree: Tree, folder: Path, store: Path | str) -> list[str | Path]:
     """Publishes the tree into a repository."""
     return [*FONDACO, tree.folder, FQRN, "--store", store, "--keys", folder / "keys", "--json"]
 
@@ -53,7 +53,7 @@ def baseline_command(tree: Tree, target: Path) -> list[str | Path]:
 def figures(tree: Tree, setting: Setting, codec: str, *, wall: float | None, cpu: float | None) -> Sequence[Figure]:
     """Publish and baseline in turns, so that what else the machine does meets both; *wall*, *cpu*: the budgets."""
     folder = setting.folder
-    targets = [(new_folder(folder), _new_store(folder, codec)) for _ in range(setting.runs)]
+    targets = [(new_folder(folder), new_store(folder, codec)) for _ in range(setting.runs)]
     ours, plain = [], []
     for target, store in targets:
         plain.append(run(baseline_command(tree, target)))
@@ -61,7 +61,7 @@ def figures(tree: Tree, setting: Setting, codec: str, *, wall: float | None, cpu
     target, store = targets[-1]
     own, base = median(ours), median(plain)
     stored, plain_stored = stored_bytes(store / "data"), stored_bytes(target)
-    peak = peak_memory(publish_command(tree, folder, _new_store(folder, codec)))
+    peak = peak_memory(publish_command(tree, folder, new_store(folder, codec)))
     return (
         Figure(label="wall", value=own.wall, unit="s", budget=wall, ratio=own.wall / base.wall),
         Figure(label="CPU", value=own.cpu, unit="s", budget=cpu, ratio=own.cpu / base.cpu),
@@ -72,7 +72,8 @@ def figures(tree: Tree, setting: Setting, codec: str, *, wall: float | None, cpu
     )
 
 
-def _new_store(folder: Path, codec: str) -> Path:
+def new_store(folder: Path, codec: str) -> Path:
+    """The folder of a new, empty repository."""
     store = new_repository(folder, codec).store
     assert isinstance(store, LocalStore)
     return store.root

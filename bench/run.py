@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import change, events, large, planning, publish
+from bench import buckets, change, events, large, planning, publish
 from bench.machine import machine
 from bench.rows import Figure, Row, Setting, shown
 
-ROWS: tuple[Row, ...] = (*publish.ROWS, *change.ROWS, *planning.ROWS, *events.ROWS, *large.ROWS)
+ROWS: tuple[Row, ...] = (*publish.ROWS, *buckets.ROWS, *change.ROWS, *planning.ROWS, *events.ROWS, *large.ROWS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

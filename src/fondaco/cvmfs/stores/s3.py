@@ -13,14 +13,15 @@ from obstore.store import S3Store as Bucket
 from fondaco.cvmfs.errors import ObjectMissing, RepositoryMoved, StoreFailed
 from fondaco.cvmfs.stores.base import MAX_OBJECT_BYTES
 from fondaco.cvmfs.stores.keys import check_key
+from fondaco.cvmfs.stores.presence import Presence
 from fondaco.cvmfs.stores.remote import RETRY_SECONDS, RemoteReader, client_config, retry_config
 
 if TYPE_CHECKING:
     from obstore import Attributes, PutMode
 
+MAX_LISTED = 1_000  # objects of a folder that are listed at once: what one request shows
 DEFAULT_REGION = "us-east-1"  # what stores without regions expect in a signature
 PART_BYTES = 16 << 20  # larger objects go up in parts of this size
-MAX_KNOWN = 500_000  # object names remembered as present, some 100 bytes each
 
 # As the reference web server configuration: clients and proxies keep objects, and look at root files each minute.
 _OBJECT: "Attributes" = {"Content-Type": "application/octet-stream", "Cache-Control": "max-age=259200"}
@@ -68,7 +69,7 @@ class S3Store(RemoteReader):
         self._settings = (bucket, prefix, endpoint, credentials, region, retry_seconds)
         prefix = prefix.strip("/")
         super().__init__(f"s3://{bucket}/{prefix}".rstrip("/"), _open_bucket(*self._settings))
-        self._known: set[bytes] = set()
+        self._presence = Presence(self.size, self._list_folder)
         self._bare_tags = False  # this server compares ETags without their quotes (Ceph RGW 16)
 
     @classmethod
@@ -93,24 +94,25 @@ class S3Store(RemoteReader):
                 for found in page:
                     yield found["path"]
 
+    def _list_folder(self, folder: str) -> dict[str, int] | None:
+        with self._asking("listed", folder):
+            page = next(iter(obstore.list(self._remote, folder, chunk_size=MAX_LISTED + 1)), [])
+        return {found["path"]: found["size"] for found in page} if len(page) <= MAX_LISTED else None
+
     def put_object(self, key: str, data: bytes) -> bool:
-        name = check_key(key).encode()
-        if name in self._known:
+        if self._presence.holds(check_key(key), len(data)):
             return False
-        written = self.size(key) != len(data)
-        if written:
-            with self._asking("written", key):
-                obstore.put(
-                    self._remote,
-                    key,
-                    data,
-                    attributes=_OBJECT,
-                    use_multipart=len(data) > PART_BYTES,
-                    chunk_size=PART_BYTES,
-                )
-        if len(self._known) < MAX_KNOWN:
-            self._known.add(name)
-        return written
+        with self._asking("written", key):
+            obstore.put(
+                self._remote,
+                key,
+                data,
+                attributes=_OBJECT,
+                use_multipart=len(data) > PART_BYTES,
+                chunk_size=PART_BYTES,
+            )
+        self._presence.add(key, len(data))
+        return True
 
     def replace(self, key: str, data: bytes, *, previous: bytes | None = None) -> None:
         check_key(key)
@@ -123,7 +125,7 @@ class S3Store(RemoteReader):
             raise self._moved(key)
 
     def delete(self, key: str) -> None:
-        self._known.discard(check_key(key).encode())
+        self._presence.remove(check_key(key))
         with self._asking("removed", key), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._remote, key)
 
@@ -138,7 +140,7 @@ class S3Store(RemoteReader):
         conditional writes, of which one succeeds. What an earlier publish knew to be there may have been collected
         since: forget it.
         """
-        self._known.clear()
+        self._presence.forget()
         yield
 
     def _exchange(self, key: str, data: bytes, previous: bytes) -> bool:
