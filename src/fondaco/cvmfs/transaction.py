@@ -92,6 +92,15 @@ class Transaction:
         """What lies in the directory *path* as changed so far; chunks are left out."""
         return self._tree.children(path)
 
+    def catalog_entries(self, path: str) -> int:
+        """How many entries the catalog has that holds what is in the directory *path*."""
+        return self._tree.catalog_of(path).own.entries
+
+    @property
+    def balance(self) -> Balance:
+        """The sizes that catalogs keep to."""
+        return self._options.balance
+
     # -- changing ----------------------------------------------------------------------------------------------------
 
     def store_content(self, blocks: Iterable[bytes]) -> Content:
