@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog.counters import Counters
@@ -43,8 +44,12 @@ def _walk_catalog(
     own.count(root)
     seen[mountpoint] = root
     waiting = [mountpoint]
+    groups: set[int] = set()
     while waiting:
         directory = waiting.pop()
+        found = _assert_links(catalog, directory)
+        assert not groups & found, f"{directory}: a hard-link group of another directory"
+        groups |= found
         for entry in catalog.children(directory, chunks=True):
             path = f"{directory}/{entry.name}"
             assert path not in seen
@@ -72,6 +77,21 @@ def _walk_catalog(
         below.add(total)
     assert catalog.counters() == (own, below)
     return Counters.sum((own, below))
+
+
+def _assert_links(catalog: CatalogDatabase, directory: str) -> set[int]:
+    """The hard-link groups of a directory: their members are equal and as many as each one's link count says."""
+    members: dict[int, list[Entry]] = {}
+    for entry in catalog.children(directory, chunks=True):
+        if entry.hardlink_group:
+            assert not entry.is_dir
+            members.setdefault(entry.hardlink_group, []).append(replace(entry, name=""))
+        elif not entry.is_dir:
+            assert entry.linkcount == 1, f"{directory}/{entry.name}: links without a group"
+    for group in members.values():
+        assert group[0].linkcount == len(group) > 1
+        assert group.count(group[0]) == len(group)
+    return set(members)
 
 
 def _assert_rows(catalog: CatalogDatabase, mountpoint: str) -> None:

@@ -112,13 +112,17 @@ class Entry:
         return Digest(self.digest, self.algorithm) if self.digest else None
 
     def same_as(self, other: "Entry") -> bool:
-        """Whether publishing one over the other would change nothing that a client sees."""
+        """Whether publishing one over the other would change nothing; hard links are the catalogs' own matter."""
         return self._visible() == other._visible()
+
+    def alone(self) -> "Entry":
+        """The same file outside of any hard-link group."""
+        return replace(self, linkcount=1, hardlink_group=0) if self.hardlink_group or self.linkcount != 1 else self
 
     def _visible(self) -> "Entry":
         transition = NESTED_MOUNTPOINT | NESTED_ROOT
         if not self.is_dir:
-            return self
+            return self.alone()
         return replace(self, flags=self.flags & ~transition, linkcount=0, size=0)
 
 

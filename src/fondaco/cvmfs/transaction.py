@@ -5,7 +5,7 @@ Until the manifest is replaced no reader sees anything; a change given up leaves
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -118,12 +118,31 @@ class Transaction:
     def put(self, path: str, entry: Entry) -> bool:
         """Make *path* show *entry*, its content being stored already; False when it does so already.
 
-        Missing parents are made, as old as the entry. A directory put over a directory keeps what is in it. BadPath,
-        BadChange for what a repository cannot hold.
+        Missing parents are made, as old as the entry. A directory put over a directory keeps what is in it. A file that
+        changes leaves its hard-link group. BadPath, BadChange for what a repository cannot hold.
         """
         changed = self._tree.put(path, entry, parents_mtime_ns=entry.mtime_ns)
         if changed and entry.name == CATALOG_MARKER:  # the user's own wish from now on, not to be merged away
             self._tree.remove(f"{paths.parent_of(path)}/{AUTO_MARKER}")
+        self._changed += changed
+        return changed
+
+    def put_links(self, places: Sequence[str], entry: Entry) -> bool:
+        """Make *places*, paths in one directory, show *entry* as hard links of each other: clients give them one inode.
+
+        Other files leave the group; one place alone becomes a file without links. False when all is so already.
+        *entry*'s name does not matter. BadPath, BadChange.
+        """
+        changed = self._tree.put_links(places, entry, parents_mtime_ns=entry.mtime_ns)
+        self._changed += len(places) if changed else 0
+        return changed
+
+    def link(self, path: str, target: str) -> bool:
+        """Make *path* a hard link of the file *target*; False when it is one.
+
+        In another directory it becomes a file of its own that shares the content. NotInRepository, BadPath, BadChange.
+        """
+        changed = self._tree.link(path, target)
         self._changed += changed
         return changed
 

@@ -279,6 +279,11 @@ DAMAGE: dict[str, tuple[set[Code], str, list[Edit]]] = {
     "a directory in a hard link group": ({Code.HARD_LINK}, "", [set_row(LIB, "hardlinks = hardlinks | (1 << 32)")]),
     "a hard link group that is not whole": ({Code.HARD_LINK}, "", list(hard_link(2, 3))),
     "a hard link group that differs": ({Code.HARD_LINK}, "", list(hard_link(2, 2, "UPDATE catalog SET mtime = 7"))),
+    "a hard link group in two directories": (
+        {Code.HARD_LINK},
+        "",
+        [set_row(HELLO, "hardlinks = (1 << 32) | 1"), set_row("/lib/python/pkg/mod00.py", "hardlinks = (1 << 32) | 1")],
+    ),
     # Chunks
     "no chunks": ({Code.CHUNKS, Code.COUNTER}, "", ["DELETE FROM chunks"]),
     "a gap between chunks": ({Code.CHUNKS, Code.COUNTER}, "", ["DELETE FROM chunks WHERE offset = 69236"]),

@@ -57,8 +57,7 @@ def split(tree: Catalogs, catalog: WritableCatalog, path: str) -> WritableCatalo
     child.parent = catalog
     for mountpoint in mountpoints(catalog, path):
         _hand_over(tree, catalog, child, mountpoint)
-    for moved, entry in catalog.take_rows(list(directories(catalog, path))):
-        child.insert(moved, entry)
+    child.take_in(catalog.take_rows(list(directories(catalog, path))))
     catalog.set_flags(path, on=NESTED_MOUNTPOINT)
     catalog.opened[path] = child
     tree.forget_homes(path)
@@ -70,8 +69,7 @@ def merge(tree: Catalogs, catalog: WritableCatalog, path: str) -> None:
     child = tree.open_nested(catalog, path)
     for mountpoint in mountpoints(child, path):
         _hand_over(tree, child, catalog, mountpoint)
-    for moved, entry in child.take_rows(list(directories(child, path))):
-        catalog.insert(moved, entry)
+    catalog.take_in(child.take_rows(list(directories(child, path))))
     catalog.set_flags(path, off=NESTED_MOUNTPOINT)
     catalog.below.add(child.total_when_stored, -1)
     catalog.forget(path)

@@ -1,11 +1,11 @@
 """The catalogs of a repository as one tree of paths that can be changed and stored.
 
 Only what a change touches is loaded and rewritten. Rules kept here, each of which the reference checker or a client
-insists on: link counts of directories, a mountpoint's row equal in both its catalogs, nested catalogs exactly where a
-marker file is, statistics of every catalog on the way up.
+insists on: link counts of directories and of hard-link groups, a mountpoint's row equal in both its catalogs, nested
+catalogs exactly where a marker file is, statistics of every catalog on the way up.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from fondaco.cvmfs import paths
@@ -15,7 +15,7 @@ from fondaco.cvmfs.catalog.database import NestedReference
 from fondaco.cvmfs.catalog.writable import WritableCatalog
 from fondaco.cvmfs.digest import Digest
 from fondaco.cvmfs.entry import DIR, Content, Entry, directory
-from fondaco.cvmfs.errors import BadChange
+from fondaco.cvmfs.errors import BadChange, NotInRepository
 from fondaco.cvmfs.paths import AUTO_MARKER, CATALOG_MARKER
 
 CODEC_PROPERTY = "fondaco_codec"  # of the root catalog; other tools carry properties along that they do not know
@@ -69,7 +69,7 @@ class CatalogTree:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def lookup(self, path: str) -> Entry | None:
-        """The entry at *path* as changed so far (a directory's link count is brought up to date on sealing)."""
+        """The entry at *path* as changed so far (link counts are brought up to date on sealing)."""
         if path == paths.ROOT:
             return self.root.lookup(path)
         parent = paths.parent_of(path)
@@ -105,7 +105,10 @@ class CatalogTree:
     # -- changing ----------------------------------------------------------------------------------------------------
 
     def put(self, path: str, entry: Entry, *, parents_mtime_ns: int = 0) -> bool:
-        """Make *path* be *entry*; False when it is so already. A directory put over a directory keeps its content."""
+        """Make *path* be *entry*; False when it is so already. A directory put over a directory keeps its content.
+
+        A file that changes leaves its hard-link group, as one that an editor replaces; one that does not stays in it.
+        """
         paths.check_path(path)
         if entry.name != paths.name_of(path):
             raise BadChange(
@@ -117,21 +120,65 @@ class CatalogTree:
         parent = paths.parent_of(path)
         self._need_directory(parent, parents_mtime_ns)
         catalog = self.catalog_of(parent)
-        old = None if entry.name not in self._fresh.get(parent, (entry.name,)) else catalog.lookup(path)
+        old = self._row(catalog, path)
         if old is not None and old.is_dir and entry.is_dir:
             return self._put_over_directory(path, old, entry)
-        if old is not None and old.is_dir:
-            self._remove_directory(catalog, path, old)
-            old = None
-        if old is None:
-            self._insert(catalog, path, entry)
-        elif entry.is_dir:
-            catalog.delete(path, old)
-            self._insert(catalog, path, entry)
-        elif old.same_as(entry):
+        if old is not None and old.same_as(entry):
             return False
-        else:
-            catalog.update(path, old, entry)
+        self._set_row(catalog, path, old, entry if entry.is_dir else entry.alone())
+        return True
+
+    def put_links(self, places: Sequence[str], entry: Entry, *, parents_mtime_ns: int = 0) -> bool:
+        """Make *places*, paths in one directory, show *entry* as hard links of each other and of nothing else.
+
+        One place alone becomes a file without links. False when all is so already. *entry*'s name does not matter.
+        """
+        members = {place: replace(entry.alone(), name=paths.name_of(place)) for place in places}
+        parents = {paths.parent_of(paths.check_path(place)) for place in members}
+        if entry.is_dir or len(parents) != 1 or paths.ROOT in members:
+            raise BadChange(
+                f"{', '.join(map(repr, members))[:200]} cannot be hard links of each other",
+                "links are files of one directory",
+                "publish files in other directories as files of their own",
+            )
+        for place, member in members.items():
+            _refuse_odd_marker(place, member)
+        (parent,) = parents
+        self._need_directory(parent, parents_mtime_ns)
+        catalog = self.catalog_of(parent)
+        catalog.settle_links(parent)
+        old = {place: self._row(catalog, place) for place in members}
+        if _are_links(list(members.values()), list(old.values())):
+            return False
+        group = catalog.new_group() if len(members) > 1 else 0
+        for place, member in members.items():
+            linked = replace(member, hardlink_group=group, linkcount=len(members))
+            self._set_row(catalog, place, old[place], linked)
+        return True
+
+    def link(self, path: str, target: str) -> bool:
+        """Make *path* a hard link of the file at *target*; False when it is one.
+
+        In another directory it becomes a file of its own with the same content: the format has no links across
+        directories. NotInRepository without a target; BadChange when that is a directory or *path* itself.
+        """
+        paths.check_path(path)
+        source = self.lookup(target) if target else None
+        if source is None:
+            raise NotInRepository(f"{path!r} cannot be linked to {target!r}", "that is not there", "publish it first")
+        if source.is_dir or path == target:
+            why = "that is a directory" if source.is_dir else "a file is no link of itself"
+            raise BadChange(f"{path!r} cannot be linked to {target!r}", why, "link to another file")
+        entry = replace(source, name=paths.name_of(path))
+        parent = paths.parent_of(path)
+        if parent != paths.parent_of(target):
+            return self.put(path, entry, parents_mtime_ns=entry.mtime_ns)
+        _refuse_odd_marker(path, entry)
+        catalog = self.catalog_of(parent)
+        old = self._row(catalog, path)
+        if old is not None and old.hardlink_group and old.hardlink_group == source.hardlink_group:
+            return False
+        self._set_row(catalog, path, old, replace(entry, hardlink_group=catalog.group_of(target, source)))
         return True
 
     def remove(self, path: str) -> bool:
@@ -148,6 +195,24 @@ class CatalogTree:
             catalog.delete(path, old)
         self._note_marker(path)
         return True
+
+    def _row(self, catalog: WritableCatalog, path: str) -> Entry | None:
+        """The row of *path*, which *catalog* would hold; not looked for where nothing can be."""
+        name = paths.name_of(path)
+        return None if name not in self._fresh.get(paths.parent_of(path), (name,)) else catalog.lookup(path)
+
+    def _set_row(self, catalog: WritableCatalog, path: str, old: Entry | None, entry: Entry) -> None:
+        """Put *entry* in the place of *old*, which is no directory if *entry* is one."""
+        if old is not None and old.is_dir:
+            self._remove_directory(catalog, path, old)
+            old = None
+        elif old is not None and entry.is_dir:
+            catalog.delete(path, old)
+            old = None
+        if old is None:
+            self._insert(catalog, path, entry)
+        else:
+            catalog.update(path, old, entry)
 
     def _insert(self, catalog: WritableCatalog, path: str, entry: Entry) -> None:
         if entry.is_dir:
@@ -291,6 +356,18 @@ class CatalogTree:
 def _refuse_odd_marker(path: str, entry: Entry) -> None:
     if f"/{CATALOG_MARKER}/" in path or (entry.name == CATALOG_MARKER and not entry.is_regular):
         raise BadChange(f"{path!r} cannot be published", "a catalog marker is a regular file", "rename or remove it")
+
+
+def _are_links(wanted: list[Entry], rows: list[Entry | None]) -> bool:
+    """Whether *rows*, with link counts up to date, are one hard-link group of exactly these files (or one file)."""
+    there = [row for row in rows if row is not None and not row.is_dir]
+    groups = {row.hardlink_group for row in there}
+    return (
+        len(there) == len(wanted)
+        and len(groups) == 1
+        and (0 in groups) == (len(wanted) == 1)
+        and all(row.linkcount == len(wanted) and row.same_as(entry) for row, entry in zip(there, wanted, strict=True))
+    )
 
 
 def _is_dirty(catalog: WritableCatalog) -> bool:

@@ -9,6 +9,7 @@ from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog import schema
 from fondaco.cvmfs.catalog.counters import COUNTER_NAMES, Counters
 from fondaco.cvmfs.catalog.database import CatalogDatabase, NestedReference
+from fondaco.cvmfs.catalog.hardlinks import GROUP_SHIFT, HardLinks
 from fondaco.cvmfs.digest import NULL_DIGEST_TEXT, Digest
 from fondaco.cvmfs.entry import DIR, NANO, NESTED_MOUNTPOINT, NESTED_ROOT, Entry
 from fondaco.cvmfs.errors import BadChange
@@ -42,6 +43,7 @@ class WritableCatalog(CatalogDatabase):
         self.total_when_stored = Counters()  # what the parent's subtree counters hold for this catalog
         self.entries_when_stored = 0
         self.dirty = False
+        self._links = HardLinks(connection)
         self._pending: list[tuple[Any, ...]] = []
         self._parent_key: tuple[str, PathKey] = ("", paths.path_key(""))
 
@@ -107,6 +109,8 @@ class WritableCatalog(CatalogDatabase):
         self._insert_chunks(key, entry)
         self.own.count(old, -1)
         self.own.count(entry)
+        if old.hardlink_group and old.hardlink_group != entry.hardlink_group:
+            self._links.touch(self._key_of_parent(path))
         self.dirty = True
 
     def delete(self, path: str, old: Entry) -> None:
@@ -118,7 +122,7 @@ class WritableCatalog(CatalogDatabase):
         self.connection.execute(f"DELETE FROM catalog WHERE {_BY_KEY}", key)
         self.own.count(old, -1)
         if old.hardlink_group:
-            self._shrink_group(path, old)
+            self._links.touch(self._key_of_parent(path))
         self.dirty = True
 
     def add_links(self, path: str, delta: int) -> None:
@@ -150,6 +154,28 @@ class WritableCatalog(CatalogDatabase):
             self.connection.executemany(_INSERT, self._pending)
             self._pending.clear()
 
+    # -- hard links ------------------------------------------------------------------------------------------------
+
+    def new_group(self) -> int:
+        """The id of a new hard-link group."""
+        self.flush()
+        return self._links.new_group()
+
+    def group_of(self, path: str, entry: Entry) -> int:
+        """The hard-link group of the file *entry* at *path*, made if need be, for another member to join."""
+        self._links.touch(self._key_of_parent(path))
+        if entry.hardlink_group:
+            return entry.hardlink_group
+        group = self.new_group()
+        self.update(path, entry, replace(entry, hardlink_group=group))
+        return group
+
+    def settle_links(self, directory: str | None = None) -> None:
+        """Bring link counts of hard-link groups up to date, unless those in *directory* are."""
+        if directory is None or self._links.is_touched(path_key(directory)):
+            self.flush()
+            self._links.settle()
+
     # -- nested catalogs -------------------------------------------------------------------------------------------
 
     def refer(self, reference: NestedReference) -> None:
@@ -180,7 +206,7 @@ class WritableCatalog(CatalogDatabase):
 
         *revision* is the repository's for the root catalog; None counts a nested catalog's own up by one.
         """
-        self.flush()
+        self.settle_links()
         if revision is None:
             revision = int(self.properties().get("revision", "0")) + 1
         if self.mountpoint == paths.ROOT:
@@ -235,15 +261,14 @@ class WritableCatalog(CatalogDatabase):
             rows = [(*key, chunk.offset, chunk.size, chunk.digest) for chunk in entry.chunks]
             self.connection.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", rows)
 
-    def _shrink_group(self, path: str, old: Entry) -> None:
-        """One member of a hard-link group is gone: the others of the directory count one link less."""
-        sql = "UPDATE catalog SET hardlinks = hardlinks - 1 WHERE parent_1 = ? AND parent_2 = ? AND hardlinks >> 32 = ?"
-        self.connection.execute(sql, (*self._key_of_parent(path), old.hardlink_group))
-
     # -- moving rows between catalogs --------------------------------------------------------------------------------
 
     def take_rows(self, directories: Iterable[str]) -> Iterator[tuple[str, Entry]]:
-        """Remove and yield everything that lies directly in *directories* (paths), with its chunks."""
+        """Remove and yield everything that lies directly in *directories* (paths), with its chunks.
+
+        Hard-link groups keep their ids, which mean something in this catalog alone: see :meth:`take_in`.
+        """
+        self.settle_links()
         for directory in directories:
             rows = list(self.children(directory, chunks=True))
             yield from ((f"{directory}/{entry.name}", entry) for entry in rows)
@@ -254,6 +279,15 @@ class WritableCatalog(CatalogDatabase):
                 self.own.count(entry, -1)
         self.dirty = True
 
+    def take_in(self, rows: Iterable[tuple[str, Entry]]) -> None:
+        """Add rows of another catalog; their hard-link groups get ids that are free here."""
+        groups: dict[int, int] = {}
+        for path, entry in rows:
+            group = entry.hardlink_group
+            if group and group not in groups:
+                groups[group] = self.new_group()
+            self.insert(path, replace(entry, hardlink_group=groups[group]) if group else entry)
+
     def drop_rows(self, directories: Iterable[str]) -> None:
         """Remove everything that lies directly in *directories*."""
         for _ in self.take_rows(directories):
@@ -262,7 +296,7 @@ class WritableCatalog(CatalogDatabase):
 
 def _columns(entry: Entry) -> tuple[Any, ...]:
     return (
-        entry.hardlink_group << 32 | entry.linkcount,
+        entry.hardlink_group << GROUP_SHIFT | entry.linkcount,
         entry.digest,
         entry.size,
         entry.mode,

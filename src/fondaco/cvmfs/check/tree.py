@@ -74,6 +74,7 @@ class TreeCheck:
         self._want = want
         self._counted = counted
         self._reached: set[int] = set()  # rowids
+        self._groups: dict[int, str] = {}  # hard link group → directory in which it was met first
         self._mountpoints: dict[str, Entry] = {}
         self._bind: set[str] = set()
         self._own = Counters()
@@ -153,7 +154,7 @@ class TreeCheck:
                 directories += 1
                 if not self._is_mountpoint(child, entry):
                     subdirectories.append((child, entry))
-            elif entry.linkcount > 1 and entry.hardlink_group:
+            elif entry.hardlink_group:
                 groups.setdefault(entry.hardlink_group, []).append(entry)
             if entry.name == CATALOG_MARKER:
                 marked = self._is_marker(path, entry)
@@ -163,7 +164,7 @@ class TreeCheck:
         if directory is not None and stat.S_ISDIR(directory.mode) and directory.linkcount != directories + 2:
             message = f"its link count is {directory.linkcount}, with {directories} directories in it that is "
             self._found(Code.LINK_COUNT, path, message + f"{directories + 2}")
-        self._hard_links(path, groups.values())
+        self._hard_links(path, groups)
         return subdirectories
 
     def _child(self, path: str, row: _Row) -> Entry:
@@ -193,10 +194,14 @@ class TreeCheck:
             self._found(Code.MARKER_ABANDONED, f"{path}/{entry.name}", message)
         return entry.is_regular
 
-    def _hard_links(self, path: str, groups: Iterable[list[Entry]]) -> None:
-        for members in groups:
+    def _hard_links(self, path: str, groups: dict[int, list[Entry]]) -> None:
+        for group, members in groups.items():
             first = members[0]
             place = f"{path}/{first.name}"
+            other = self._groups.setdefault(group, path)
+            if other != path:
+                message = f"its hard link group is used in {other!r} as well, so that clients show one inode for both"
+                self._found(Code.HARD_LINK, place, message)
             if first.linkcount != len(members):
                 message = f"its link count is {first.linkcount}, its hard link group has {len(members)} members here"
                 self._found(Code.HARD_LINK, place, message)
