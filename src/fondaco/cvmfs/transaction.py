@@ -14,7 +14,7 @@ from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog.balance import Balance
 from fondaco.cvmfs.catalog.tree import CatalogTree, StoredTree
 from fondaco.cvmfs.chunking import ChunkSizes
-from fondaco.cvmfs.codec import Codec, Compression, Zlib
+from fondaco.cvmfs.codec import Codec, Compression, Plain, Zlib
 from fondaco.cvmfs.commit import Commit, commit
 from fondaco.cvmfs.content import ContentWriter
 from fondaco.cvmfs.digest import Digest, Suffix
@@ -35,6 +35,7 @@ class PublishOptions:
 
     codec: Codec = field(default_factory=Zlib)
     sizes: ChunkSizes | None = field(default_factory=ChunkSizes)  # None: files are never cut
+    external: bool = False  # files are only hashed, uncompressed: clients fetch them from another address
     balance: Balance = field(default_factory=Balance)
     ttl: int = DEFAULT_TTL  # seconds that clients wait before they look for a new revision
     automatic_tags: bool = False  # also tag every revision with its time, as the reference publisher does
@@ -68,14 +69,15 @@ class Transaction:
         # Stores the content of files; shares its counts with what is published.
         self.content = ContentWriter(
             store=self._store,
-            codec=options.codec,
+            codec=Plain() if options.external else options.codec,
             algorithm=self._algorithm,
             sizes=options.sizes,
             pool=self._chunk_pool,
+            external=options.external,
         )
         # Catalogs and the like are zlib streams whatever the files are.
         metadata_codec = options.codec if options.codec.compression is Compression.ZLIB else Zlib()
-        self._metadata = replace(self.content, codec=metadata_codec)
+        self._metadata = replace(self.content, codec=metadata_codec, external=False)
         self._tree = CatalogTree.load(head.manifest.root_catalog, self._fetch_catalog)
         self._changed = 0
         self._closed = False
@@ -133,7 +135,7 @@ class Transaction:
         if tag is not None:
             self.check_tag(tag)
         now = max(int(self._options.clock()), self.head.manifest.published_at)
-        self._tree.arrange(self._options.balance, lambda: self.store_whole(b""), now * NANO)
+        self._tree.arrange(self._options.balance, lambda: self._metadata.write_whole(b""), now * NANO)
         tree = self._tree.seal(self._store_catalog, revision=self.head.revision + 1, now=now, ttl=self._options.ttl)
         if tree is None and tag is None:
             return None

@@ -5,26 +5,38 @@ from typing import Annotated
 
 import typer
 
-from fondaco.cli.cvmfs.shared import Fqrn, fields_of, inside, publisher_of, tell
+from fondaco.cli.cvmfs.shared import CompressionName, Fqrn, HashName, fields_of, inside, publisher_of, tell
 from fondaco.cli.options import Endpoint, Json, Keys, StoreUrl
 
 
-def mkfs(fqrn: Fqrn, store: StoreUrl, keys: Keys, endpoint: Endpoint = None, as_json: Json = False) -> None:
+def mkfs(
+    fqrn: Fqrn,
+    store: StoreUrl,
+    keys: Keys,
+    algorithm: Annotated[
+        HashName, typer.Option("--hash", help="What names objects, for the whole life of the repository.")
+    ] = HashName.SHA1,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
     """Make a new, empty repository.
 
     Keys that are not in the key folder yet are made there; keep FQRN.masterkey safe, it is what users trust in the end.
     """
     from fondaco.cli.output import write_json, write_line
     from fondaco.cvmfs import keys as key_files
+    from fondaco.cvmfs.digest import Algorithm, Digest
     from fondaco.cvmfs.fqrn import check_fqrn
     from fondaco.cvmfs.stores import open_store
 
     check_fqrn(fqrn)  # before anything is made under an impossible name
+    hashed = Algorithm[algorithm.name]
+    Digest.of(b"", hashed)  # and before anything is made that could not be named
     place = open_store(store, endpoint=endpoint, create=True)
     if not any(keys.glob(f"{fqrn}.*")):
         key_files.generate(keys, fqrn)
     signer = key_files.KeyFileSigner(keys, fqrn)
-    published = publisher_of(place, fqrn, signer).create(signer)
+    published = publisher_of(place, fqrn, signer).create(signer, algorithm=hashed)
     if as_json:
         write_json(fields_of(published))
         return
@@ -45,6 +57,13 @@ def publish(  # noqa: PLR0917
         bool,
         typer.Option("--compare-content", help="Read every file, even where size, time and mode are as published."),
     ] = False,
+    compression: Annotated[
+        CompressionName, typer.Option(help="How files are stored; catalogs are always compressed.")
+    ] = CompressionName.ZLIB,
+    external: Annotated[
+        bool,
+        typer.Option("--external", help="Store no files, only their hashes: clients get them from CVMFS_EXTERNAL_URL."),
+    ] = False,
     endpoint: Endpoint = None,
     as_json: Json = False,
 ) -> None:
@@ -54,12 +73,15 @@ def publish(  # noqa: PLR0917
     is complete, whatever happens.
     """
     from fondaco.cli.output import progress, write_json
+    from fondaco.cvmfs.codec import Plain, Zlib
     from fondaco.cvmfs.ingest import IngestOptions
     from fondaco.cvmfs.keys import KeyFileSigner
     from fondaco.cvmfs.mirror import MirrorOptions, mirror
     from fondaco.cvmfs.stores import open_store
+    from fondaco.cvmfs.transaction import PublishOptions
 
-    publisher = publisher_of(open_store(store, endpoint=endpoint), fqrn, KeyFileSigner(keys, fqrn))
+    how = PublishOptions(codec=Plain() if compression is CompressionName.NONE else Zlib(), external=external)
+    publisher = publisher_of(open_store(store, endpoint=endpoint), fqrn, KeyFileSigner(keys, fqrn), how)
     options = MirrorOptions(compare_content=compare, ingest=IngestOptions(xattrs=xattrs))
     with publisher.transaction() as transaction, progress(f"publishing {folder}", quiet=as_json) as count:
         if tag is not None:
