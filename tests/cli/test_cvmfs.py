@@ -172,3 +172,29 @@ def test_damage_is_found_and_named(here: Here, tmp_path: Path) -> None:
     assert done.returncode == ExitCode.FAILED
     assert b"/bin/tool" in done.stdout
     assert b"1 problem found" in done.stdout
+
+
+def test_another_hash_and_uncompressed_files(here: Here) -> None:
+    name = "other.example.org"
+    place = ("--store", "other", "--keys", "other-keys")
+    here.good("mkfs", name, *place, "--hash", "shake128", "--compression", "none")
+    assert here.told("publish", "source", name, *place)["root"].endswith("-shake128")
+    told = json.loads(here.good("stat", "other", "/bin/tool", "--pubkey", f"other-keys/{name}.pub", "--json"))
+    assert told["digest"] == hashlib.shake_128(b"#!/bin/sh\n").hexdigest(20) + "-shake128"
+    here.good("check", "other", "--pubkey", f"other-keys/{name}.pub", "--content")
+    assert (here.folder / "source/large").read_bytes() == here.good(
+        "cat", "other", "/large", "--pubkey", f"other-keys/{name}.pub"
+    )
+
+
+def test_external_files_are_read_from_where_they_are(here: Here) -> None:
+    name = "outside.example.org"
+    place = ("--store", "outside", "--keys", "outside-keys")
+    read = ("outside", "/large", "--pubkey", f"outside-keys/{name}.pub")
+    here.good("mkfs", name, *place)
+    assert here.told("publish", "source", name, *place, "--external")["new_bytes"] < 1 << 20
+    assert json.loads(here.good("stat", *read, "--json"))["external"] is True
+    assert here.good("cat", *read, "--external", "source") == (here.folder / "source/large").read_bytes()
+    refused = here.run("cat", *read)
+    assert refused.returncode == ExitCode.NOT_FOUND
+    assert b"external data" in refused.stderr

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fondaco.cvmfs.catalog.balance import Balance
 from fondaco.cvmfs.chunking import ChunkSizes
-from fondaco.cvmfs.codec import decompress
-from fondaco.cvmfs.digest import Digest, Suffix, object_key
+from fondaco.cvmfs.codec import Codec, Zlib, decompress
+from fondaco.cvmfs.digest import Algorithm, Digest, Suffix, object_key
 from fondaco.cvmfs.entry import Entry
 from fondaco.cvmfs.keys import KeyFileSigner
 from fondaco.cvmfs.manifest import Manifest, parse_signed
@@ -40,6 +40,9 @@ class Place:
     clock: Clock = field(default_factory=Clock)
     sizes: ChunkSizes | None = SMALL_CHUNKS
     balance: Balance = field(default_factory=Balance)
+    algorithm: Algorithm = Algorithm.SHA1
+    codec: Codec = field(default_factory=Zlib)
+    external: bool = False
 
     def __post_init__(self) -> None:
         self.store = LocalStore.create(self.folder)
@@ -47,13 +50,15 @@ class Place:
 
     @property
     def publisher(self) -> Publisher:
-        options = PublishOptions(sizes=self.sizes, balance=self.balance, clock=self.clock)
+        options = PublishOptions(
+            sizes=self.sizes, balance=self.balance, clock=self.clock, codec=self.codec, external=self.external
+        )
         return Publisher(
             store=self.store, fqrn=FQRN, signer=self.signer, public_keys=(self.signer.public_key,), options=options
         )
 
     def create(self) -> "Place":
-        self.publisher.create(self.signer)
+        self.publisher.create(self.signer, algorithm=self.algorithm)
         return self
 
     def publish(

@@ -41,6 +41,7 @@ class ContentWriter:
     sizes: ChunkSizes | None = field(default_factory=ChunkSizes)  # None: files are never cut
     pool: Executor | None = None  # compresses the chunks of one large file side by side
     tally: Tally = field(default_factory=Tally)
+    external: bool = False  # only hash: the content is served from elsewhere, as it is (the codec must be Plain)
 
     def write(self, blocks: Iterable[bytes]) -> Content:
         """Store a file that arrives as *blocks*; memory stays at about two chunks whatever its size."""
@@ -61,7 +62,13 @@ class ContentWriter:
 
     def _plain(self, data: bytes) -> Content:
         digest = self.write_object(data, Suffix.FILE)
-        return Content(size=len(data), digest=digest.raw, compression=self.codec.compression, algorithm=self.algorithm)
+        return Content(
+            size=len(data),
+            digest=digest.raw,
+            compression=self.codec.compression,
+            algorithm=self.algorithm,
+            external=self.external,
+        )
 
     def _chunked(self, parts: Iterator[bytes]) -> Content:
         offset = 0
@@ -75,6 +82,7 @@ class ContentWriter:
             chunks=tuple(chunks),
             compression=self.codec.compression,
             algorithm=self.algorithm,
+            external=self.external,
         )
 
     def _written(self, parts: Iterator[bytes]) -> Iterator[tuple[int, Digest]]:
@@ -87,9 +95,9 @@ class ContentWriter:
         return len(part), self.write_object(part, Suffix.CHUNK)
 
     def write_object(self, data: bytes, suffix: Suffix) -> Digest:
-        """Store one object; an existing one is not written again."""
+        """Store one object; an existing one is not written again, an external one never."""
         stored = self.codec.compress(data)
         digest = Digest.of(stored, self.algorithm)
-        if self.store.put_object(object_key(digest, suffix), stored):
+        if not self.external and self.store.put_object(object_key(digest, suffix), stored):
             self.tally.add(len(stored))
         return digest

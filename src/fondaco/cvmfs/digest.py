@@ -6,19 +6,17 @@ Source: cvmfs/crypto/hash.h; verified against the stock client.
 """
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Self
 
-from fondaco.cvmfs.errors import MalformedData, VerificationFailed
+from fondaco.cvmfs.errors import HashUnavailable, MalformedData
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 DIGEST_BYTES = 20  # all three algorithms give 160 bits
-
-
-class Hasher(Protocol):
-    """The part of a hashlib object that is used here."""
-
-    def update(self, data: bytes, /) -> None: ...
 
 
 class Algorithm(IntEnum):
@@ -66,12 +64,7 @@ class Digest:
             return cls(hashlib.sha1(data, usedforsecurity=False).digest())
         if algorithm is Algorithm.SHAKE128:
             return cls(hashlib.shake_128(data, usedforsecurity=False).digest(DIGEST_BYTES), algorithm)
-        try:
-            return cls(hashlib.new("ripemd160", data, usedforsecurity=False).digest(), algorithm)
-        except ValueError as error:  # an OpenSSL may come without it
-            raise VerificationFailed(
-                "a hash cannot be computed", f"this machine has no RIPEMD-160: {error}", "use another machine"
-            ) from error
+        return cls(_ripemd160(data).digest(), algorithm)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -85,6 +78,44 @@ class Digest:
             f"{text[:80]!r} is not 40 lower-case hex digits with a known algorithm",
             "check the object that holds it",
         )
+
+
+class StreamHasher:
+    """The hash of bytes that come piece by piece; HashUnavailable as :meth:`Digest.of`."""
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        self._algorithm = algorithm
+        if algorithm is Algorithm.RMD160:
+            self._hasher = _ripemd160()
+        else:
+            name = "sha1" if algorithm is Algorithm.SHA1 else "shake_128"
+            self._hasher = hashlib.new(name, usedforsecurity=False)
+
+    def pass_through(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """*blocks* as they are, counted into the hash."""
+        for block in blocks:
+            self._hasher.update(block)
+            yield block
+
+    def digest(self) -> Digest:
+        if self._algorithm is Algorithm.SHAKE128:
+            # SHAKE takes the length of its output, for which hashlib's common type has no parameter.
+            raw: bytes = self._hasher.digest(DIGEST_BYTES)  # type: ignore[call-arg]
+        else:
+            raw = self._hasher.digest()
+        return Digest(raw, self._algorithm)
+
+
+def _ripemd160(data: bytes = b"") -> "_Hash":
+    """hashlib's RIPEMD-160. OpenSSL has it by default, but not 3.0.0 to 3.0.6, nor in FIPS mode."""
+    try:
+        return hashlib.new("ripemd160", data, usedforsecurity=False)
+    except ValueError as error:
+        raise HashUnavailable(
+            "a RIPEMD-160 hash cannot be computed",
+            f"the OpenSSL of this Python has none: {error}",
+            "use a Python with OpenSSL 3.0.7 or newer, not in FIPS mode; for a new repository choose sha1 or shake128",
+        ) from error
 
 
 NULL_DIGEST_TEXT = "0" * 2 * DIGEST_BYTES  # previous_revision of a first catalog

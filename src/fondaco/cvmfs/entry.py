@@ -50,6 +50,7 @@ class Content:
     chunks: tuple[Chunk, ...] = ()
     compression: Compression = Compression.ZLIB
     algorithm: Algorithm = Algorithm.SHA1
+    external: bool = False  # not in the repository's store: clients fetch it by its path from another address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +161,7 @@ def regular(  # noqa: PLR0913  # one argument per column
     return Entry(
         name=name,
         mode=stat.S_IFREG | stat.S_IMODE(mode),
-        flags=flags | (CHUNKED if content.chunks else 0),
+        flags=flags | (CHUNKED if content.chunks else 0) | (EXTERNAL if content.external else 0),
         size=content.size,
         mtime_ns=mtime_ns,
         uid=uid,

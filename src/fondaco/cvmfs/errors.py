@@ -65,6 +65,12 @@ class StoreFailed(CvmfsError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class HashUnavailable(CvmfsError):
+    """A hash algorithm of the format that this Python was built without; run it with another OpenSSL."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
 class RepositoryMoved(CvmfsError):
     """Somebody else published in the meantime; nothing was changed, run again on the new revision."""
 

@@ -171,6 +171,7 @@ class _Walk:
     def _unchanged(self, source: bytes, status: os.stat_result, old: Entry) -> bool:
         return (
             old.is_regular
+            and old.is_external == self._transaction.content.external
             and (old.size, old.mtime_ns, old.mode, old.uid, old.gid)
             == (status.st_size, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid)
             and old.xattrs == self._xattrs(source)

@@ -1,11 +1,10 @@
 """Fetching content-addressed objects: nothing is handed out before its hash and its size were found right."""
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import IO
 
 from fondaco.cvmfs.codec import Compression, decompress, inflate
-from fondaco.cvmfs.digest import DIGEST_BYTES, Algorithm, Digest, Suffix, object_key
+from fondaco.cvmfs.digest import Digest, StreamHasher, Suffix, object_key
 from fondaco.cvmfs.errors import LimitExceeded, MalformedData, VerificationFailed
 from fondaco.cvmfs.stores.base import MAX_OBJECT_BYTES, ReadableStore
 
@@ -73,29 +72,6 @@ def fetch_into(
         raise _wrong_hash(what, hasher.digest())
     if written != size:
         raise _wrong_size(what, size, f"it has {written}")
-
-
-class StreamHasher:
-    """The hash of bytes that come piece by piece."""
-
-    def __init__(self, algorithm: Algorithm) -> None:
-        self._algorithm = algorithm
-        names = {Algorithm.SHA1: "sha1", Algorithm.RMD160: "ripemd160", Algorithm.SHAKE128: "shake_128"}
-        self._hasher = hashlib.new(names[algorithm], usedforsecurity=False)
-
-    def pass_through(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        """*blocks* as they are, counted into the hash."""
-        for block in blocks:
-            self._hasher.update(block)
-            yield block
-
-    def digest(self) -> Digest:
-        if self._algorithm is Algorithm.SHAKE128:
-            # SHAKE takes the length of its output, for which hashlib's common type has no parameter.
-            raw: bytes = self._hasher.digest(DIGEST_BYTES)  # type: ignore[call-arg]
-        else:
-            raw = self._hasher.digest()
-        return Digest(raw, self._algorithm)
 
 
 def _wrong_hash(what: str, actual: Digest) -> VerificationFailed:

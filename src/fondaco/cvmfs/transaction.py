@@ -14,7 +14,7 @@ from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog.balance import Balance
 from fondaco.cvmfs.catalog.tree import CatalogTree, StoredTree
 from fondaco.cvmfs.chunking import ChunkSizes
-from fondaco.cvmfs.codec import DEFAULT_CODEC, Codec, Isal, codec_named
+from fondaco.cvmfs.codec import DEFAULT_CODEC, Codec, Isal, Plain, codec_named
 from fondaco.cvmfs.commit import Commit, commit
 from fondaco.cvmfs.content import ContentWriter
 from fondaco.cvmfs.digest import Digest, Suffix
@@ -36,6 +36,7 @@ class PublishOptions:
 
     codec: Codec | None = None  # of files; None: the one that the repository was made with
     sizes: ChunkSizes | None = field(default_factory=ChunkSizes)  # None: files are never cut
+    external: bool = False  # files are only hashed, uncompressed: clients fetch them from another address
     balance: Balance = field(default_factory=Balance)
     ttl: int = DEFAULT_TTL  # seconds that clients wait before they look for a new revision
     automatic_tags: bool = False  # also tag every revision with its time, as the reference publisher does
@@ -68,17 +69,19 @@ class Transaction:
         self._algorithm = head.manifest.root_catalog.algorithm
         self._tree = CatalogTree.load(head.manifest.root_catalog, self._fetch_catalog)
         self._chunk_pool = ThreadPoolExecutor(thread_name_prefix="chunk")
+        self._own_codec = options.codec or codec_named(self._tree.codec or DEFAULT_CODEC)
         # Stores the content of files; shares its counts with what is published.
         self.content = ContentWriter(
             store=self._store,
-            codec=options.codec or codec_named(self._tree.codec or DEFAULT_CODEC),
+            codec=Plain() if options.external else self._own_codec,
             algorithm=self._algorithm,
             sizes=options.sizes,
             pool=self._chunk_pool,
+            external=options.external,
         )
         # Catalogs and the like are zlib streams whatever the files are. Their bytes are this publisher's own anyway, so
         # nothing is lost by the fast codec: a catalog of 10,000 rows takes 2 ms instead of 26, and 1 % more bytes.
-        self._metadata = replace(self.content, codec=Isal())
+        self._metadata = replace(self.content, codec=Isal(), external=False)
         self._changed = 0
         self._closed = False
 
@@ -163,7 +166,7 @@ class Transaction:
         if tag is not None:
             self.check_tag(tag)
         now = max(int(self._options.clock()), self.head.manifest.published_at)
-        self._tree.arrange(self._options.balance, lambda: self.store_whole(b""), now * NANO)
+        self._tree.arrange(self._options.balance, self._store_empty, now * NANO)
         tree = self._tree.seal(self._store_catalog, revision=self.head.revision + 1, now=now, ttl=self._options.ttl)
         if tree is None and tag is None:
             return None
@@ -221,6 +224,10 @@ class Transaction:
             new_objects=self.content.tally.objects,
             new_bytes=self.content.tally.bytes,
         )
+
+    def _store_empty(self) -> Content:
+        """The content of a marker file that is made here: stored even where other files are external."""
+        return replace(self._metadata, codec=self._own_codec).write_whole(b"")
 
     def _store_catalog(self, image: bytes) -> Digest:
         digest = self._metadata.write_object(image, Suffix.CATALOG)

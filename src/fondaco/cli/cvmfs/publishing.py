@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fondaco.cli.cvmfs.shared import Fqrn, fields_of, inside, publisher_of, tell
+from fondaco.cli.cvmfs.shared import Fqrn, HashName, fields_of, inside, publisher_of, tell
 from fondaco.cli.options import Endpoint, Json, Keys, StoreUrl
 
 
@@ -21,6 +21,9 @@ def mkfs(
             " (same size, half the time), fast (an eighth of the time, a twelfth larger), none.",
         ),
     ] = "zlib",
+    algorithm: Annotated[
+        HashName, typer.Option("--hash", help="What names objects, for the whole life of the repository.")
+    ] = HashName.SHA1,
     endpoint: Endpoint = None,
     as_json: Json = False,
 ) -> None:
@@ -31,16 +34,19 @@ def mkfs(
     from fondaco.cli.output import write_json, write_line
     from fondaco.cvmfs import keys as key_files
     from fondaco.cvmfs.codec import codec_named
+    from fondaco.cvmfs.digest import Algorithm, Digest
     from fondaco.cvmfs.fqrn import check_fqrn
     from fondaco.cvmfs.stores import open_store
 
     check_fqrn(fqrn)  # before anything is made under an impossible name
     codec_named(compression)
+    hashed = Algorithm[algorithm.name]
+    Digest.of(b"", hashed)  # and before anything is made that could not be named
     place = open_store(store, endpoint=endpoint, create=True)
     if not any(keys.glob(f"{fqrn}.*")):
         key_files.generate(keys, fqrn)
     signer = key_files.KeyFileSigner(keys, fqrn)
-    published = publisher_of(place, fqrn, signer).create(signer, codec=compression)
+    published = publisher_of(place, fqrn, signer).create(signer, algorithm=hashed, codec=compression)
     if as_json:
         write_json(fields_of(published))
         return
@@ -61,6 +67,10 @@ def publish(  # noqa: PLR0917
         bool,
         typer.Option("--compare-content", help="Read every file, even where size, time and mode are as published."),
     ] = False,
+    external: Annotated[
+        bool,
+        typer.Option("--external", help="Store no files, only their hashes: clients get them from CVMFS_EXTERNAL_URL."),
+    ] = False,
     endpoint: Endpoint = None,
     as_json: Json = False,
 ) -> None:
@@ -74,8 +84,10 @@ def publish(  # noqa: PLR0917
     from fondaco.cvmfs.keys import KeyFileSigner
     from fondaco.cvmfs.mirror import MirrorOptions, mirror
     from fondaco.cvmfs.stores import open_store
+    from fondaco.cvmfs.transaction import PublishOptions
 
-    publisher = publisher_of(open_store(store, endpoint=endpoint), fqrn, KeyFileSigner(keys, fqrn))
+    how = PublishOptions(external=external)
+    publisher = publisher_of(open_store(store, endpoint=endpoint), fqrn, KeyFileSigner(keys, fqrn), how)
     options = MirrorOptions(compare_content=compare, ingest=IngestOptions(xattrs=xattrs))
     with publisher.transaction() as transaction, progress(f"publishing {folder}", quiet=as_json) as count:
         if tag is not None:

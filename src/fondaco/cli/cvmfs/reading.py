@@ -36,14 +36,22 @@ def ls(
 
 
 def cat(
-    url: Url, pubkey: PublicKey, path: InPath, tag: Tag = None, endpoint: Endpoint = None, as_json: Json = False
+    url: Url,
+    pubkey: PublicKey,
+    path: InPath,
+    tag: Tag = None,
+    external: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where files are that are not in the repository's own store.")
+    ] = None,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
 ) -> None:
     """Print a file of a repository, its bytes verified before they are printed.
 
     --json only makes errors JSON: the file is printed as it is.
     """
     del as_json  # the outermost frame looks at it
-    snapshot = open_snapshot(url, pubkey, tag, endpoint)
+    snapshot = open_snapshot(url, pubkey, tag, endpoint, external)
     with snapshot.open(inside(path)) as file:
         while block := file.read(1 << 20):
             sys.stdout.buffer.write(block)
@@ -85,6 +93,8 @@ def _fields(entry: "Entry") -> dict[str, Any]:
         fields["target"] = entry.symlink
     if entry.digest:
         fields["digest"] = str(entry.object_digest())
+    if entry.is_external:
+        fields["external"] = True
     if entry.xattrs:
         fields["xattrs"] = {
             key.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")

@@ -1,5 +1,6 @@
 """What several commands of `fondaco cvmfs` need: their arguments, and what they open and tell."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from fondaco.cvmfs.publisher import Publisher
     from fondaco.cvmfs.repository import Snapshot
-    from fondaco.cvmfs.transaction import Published
+    from fondaco.cvmfs.transaction import Published, PublishOptions
 
 Fqrn = Annotated[str, typer.Argument(metavar="FQRN", help="Full name of the repository, such as software.example.org.")]
 Url = Annotated[
@@ -17,18 +18,36 @@ Url = Annotated[
 InPath = Annotated[str, typer.Argument(metavar="[PATH]", help="Path in the repository.")]
 
 
-def publisher_of(store: Any, fqrn: str, signer: Any) -> "Publisher":
+class HashName(StrEnum):
+    """Hash algorithms by the names that the reference tools use."""
+
+    SHA1 = "sha1"
+    RMD160 = "rmd160"
+    SHAKE128 = "shake128"
+
+
+def publisher_of(store: Any, fqrn: str, signer: Any, options: "PublishOptions | None" = None) -> "Publisher":
     from fondaco.cvmfs.publisher import Publisher
+    from fondaco.cvmfs.transaction import PublishOptions
 
-    return Publisher(store=store, fqrn=fqrn, signer=signer, public_keys=(signer.public_key,))
+    return Publisher(
+        store=store,
+        fqrn=fqrn,
+        signer=signer,
+        public_keys=(signer.public_key,),
+        options=options or PublishOptions(),
+    )
 
 
-def open_snapshot(url: str, pubkey: Path, tag: str | None, endpoint: str | None) -> "Snapshot":
+def open_snapshot(
+    url: str, pubkey: Path, tag: str | None, endpoint: str | None, external: str | None = None
+) -> "Snapshot":
     from fondaco.cvmfs.keys import read_public_keys
     from fondaco.cvmfs.repository import Repository
     from fondaco.cvmfs.stores import open_readable
 
-    repository = Repository.open(open_readable(url, endpoint=endpoint), public_keys=read_public_keys(pubkey))
+    store = open_readable(url, endpoint=endpoint)
+    repository = Repository.open(store, public_keys=read_public_keys(pubkey), external_url=external)
     return repository.at(tag)
 
 

@@ -106,6 +106,12 @@ class RemoteReader:
                 "access is denied",
                 "check the keys and what they may do in this bucket",
             ) from error
+        except ValueError as error:  # a name that obstore takes for no path, such as that of a file outside
+            raise StoreFailed(
+                f"{key!r} in {self.url} cannot be {verb}",
+                "such a name cannot be part of an address",
+                "give the files by a folder, or rename it",
+            ) from error
         except (BaseError, OSError) as error:
             raise StoreFailed(
                 f"{key or 'the bucket'} in {self.url} cannot be {verb}",
