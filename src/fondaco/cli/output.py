@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -34,6 +34,20 @@ def printable(text: str) -> str:
 def write_json(value: Any) -> None:
     """One JSON document on stdout; bytes that are not UTF-8 show as lone surrogates (``\\udcXX``)."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def write_json_items(items: Iterable[Any], *, head: Mapping[str, Any] | None = None, key: str = "items") -> None:
+    """One JSON document whose items come one by one, each on a line, so that a million of them need no memory.
+
+    A list; with *head*, an object of these fields and the list under *key*.
+    """
+    fields = "".join(f"{json.dumps(name)}: {json.dumps(value)},\n" for name, value in (head or {}).items())
+    sys.stdout.write("[" if head is None else f"{{{fields}{json.dumps(key)}: [")
+    separator = "\n"
+    for item in items:
+        sys.stdout.write(separator + json.dumps(item))
+        separator = ",\n"
+    sys.stdout.write("\n]\n" if head is None else "\n]}\n")
 
 
 def human_size(size: float) -> str:

@@ -5,9 +5,12 @@ Each module has the commands of one concern as functions; nothing of the library
 
 import typer
 
+from fondaco.cli.cvmfs import tags
 from fondaco.cli.cvmfs.check import check
+from fondaco.cli.cvmfs.history import diff, resign, rollback
 from fondaco.cli.cvmfs.publishing import mkfs, publish
 from fondaco.cli.cvmfs.reading import cat, ls, stat
+from fondaco.cli.cvmfs.searching import du, find
 
 app = typer.Typer(
     name="cvmfs",
@@ -16,5 +19,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (mkfs, publish, ls, cat, stat, check):
+for command in (mkfs, publish, rollback, resign, ls, cat, stat, find, du, diff, check):
     app.command(command.__name__)(command)
+app.add_typer(tags.app)

@@ -11,6 +11,7 @@ from fondaco.cli.options import Endpoint, Json, PublicKey, Tag
 
 if TYPE_CHECKING:
     from fondaco.cvmfs.entry import Entry
+    from fondaco.cvmfs.repository import Snapshot
 
 
 def ls(
@@ -19,6 +20,7 @@ def ls(
     path: InPath = "/",
     tag: Tag = None,
     long: Annotated[bool, typer.Option("-l", "--long", help="Mode, owner, size and time of each.")] = False,
+    recursive: Annotated[bool, typer.Option("-R", "--recursive", help="Also what is below, as it is read.")] = False,
     endpoint: Endpoint = None,
     as_json: Json = False,
 ) -> None:
@@ -27,12 +29,34 @@ def ls(
 
     snapshot = open_snapshot(url, pubkey, tag, endpoint)
     entry = snapshot.lookup(inside(path))
+    if recursive and entry.is_dir:
+        _list_recursively(snapshot, inside(path), long=long, as_json=as_json)
+        return
     entries = sorted(snapshot.list(inside(path)), key=lambda entry: entry.name) if entry.is_dir else [entry]
     if as_json:
         write_json([_fields(entry) for entry in entries])
         return
     for entry in entries:
         write_line(_long(entry) if long else entry.name + ("/" if entry.is_dir else ""))
+
+
+def _list_recursively(snapshot: "Snapshot", top: str, *, long: bool, as_json: bool) -> None:
+    from fondaco.cli.output import write_json_items, write_line
+    from fondaco.cvmfs.walking import walk_directories
+
+    with snapshot.chain() as chain:
+        directories = walk_directories(chain, top)
+        if as_json:
+            write_json_items(
+                {"path": f"{path}/{row.name}", **_fields(row.entry())} for path, rows in directories for row in rows
+            )
+            return
+        for number, (path, rows) in enumerate(directories):
+            if number:
+                write_line("")
+            write_line(f"{path or '/'}:")
+            for row in rows:
+                write_line(_long(row.entry()) if long else row.name + ("/" if row.is_dir else ""))
 
 
 def cat(

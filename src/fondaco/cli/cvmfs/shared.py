@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from fondaco.cvmfs.publisher import Publisher
-    from fondaco.cvmfs.repository import Snapshot
+    from fondaco.cvmfs.repository import Repository, Snapshot
     from fondaco.cvmfs.transaction import Published
 
 Fqrn = Annotated[str, typer.Argument(metavar="FQRN", help="Full name of the repository, such as software.example.org.")]
@@ -23,13 +23,16 @@ def publisher_of(store: Any, fqrn: str, signer: Any) -> "Publisher":
     return Publisher(store=store, fqrn=fqrn, signer=signer, public_keys=(signer.public_key,))
 
 
-def open_snapshot(url: str, pubkey: Path, tag: str | None, endpoint: str | None) -> "Snapshot":
+def open_repository(url: str, pubkey: Path, endpoint: str | None) -> "Repository":
     from fondaco.cvmfs.keys import read_public_keys
     from fondaco.cvmfs.repository import Repository
     from fondaco.cvmfs.stores import open_readable
 
-    repository = Repository.open(open_readable(url, endpoint=endpoint), public_keys=read_public_keys(pubkey))
-    return repository.at(tag)
+    return Repository.open(open_readable(url, endpoint=endpoint), public_keys=read_public_keys(pubkey))
+
+
+def open_snapshot(url: str, pubkey: Path, tag: str | None, endpoint: str | None) -> "Snapshot":
+    return open_repository(url, pubkey, endpoint).at(tag)
 
 
 def inside(path: str) -> str:
