@@ -21,9 +21,18 @@ def write_line(text: str) -> None:
 
     On a terminal, control characters show as ``?`` as in ls, so that a file name cannot drive the terminal.
     """
-    if sys.stdout.isatty():
-        text = "".join("?" if character < " " or character == "\x7f" else character for character in text)
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+    write_lines((text,))
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """As :func:`write_line` for many lines, written as they come; asks once what stdout is, not a million times."""
+    terminal = sys.stdout.isatty()
+    out = sys.stdout.buffer
+    for text in lines:
+        shown = text
+        if terminal:
+            shown = "".join("?" if character < " " or character == "\x7f" else character for character in text)
+        out.write(shown.encode("utf-8", "surrogateescape") + b"\n")
 
 
 def printable(text: str) -> str:
@@ -60,8 +69,11 @@ def human_size(size: float) -> str:
 
 
 def human_time(seconds: float) -> str:
-    """A moment for people: ``2026-11-22 11:00:00``, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """A moment for people: ``2026-11-22 11:00:00``, UTC; the bare number when it is in no year from 1 to 9999."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        return f"{seconds:.0f} s"
 
 
 @contextmanager

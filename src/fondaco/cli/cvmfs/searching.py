@@ -43,7 +43,7 @@ def find(  # noqa: PLR0917  # as many parameters as options
     """Find what matches all options, at and below PATH; paths are shown as they are found."""
     import sys
 
-    from fondaco.cli.output import write_json_items, write_line
+    from fondaco.cli.output import write_json_items, write_lines
     from fondaco.cvmfs.searching import search
 
     criteria = _criteria(name, kind, size, newer, older)
@@ -52,11 +52,12 @@ def find(  # noqa: PLR0917  # as many parameters as options
         if as_json:
             write_json_items(_found_fields(found))
             return
-        for place, _ in found:
-            if null:
-                sys.stdout.buffer.write((place or "/").encode("utf-8", "surrogateescape") + b"\0")
-            else:
-                write_line(place or "/")
+        places = (place or "/" for place, _ in found)
+        if not null:
+            write_lines(places)
+            return
+        for place in places:
+            sys.stdout.buffer.write(place.encode("utf-8", "surrogateescape") + b"\0")
 
 
 def du(

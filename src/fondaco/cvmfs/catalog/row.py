@@ -37,6 +37,10 @@ class Row(NamedTuple):
         return self.mtime * NANO + self.mtime_nanoseconds
 
     @property
+    def linkcount(self) -> int:
+        return self.hardlinks & 0xFFFFFFFF
+
+    @property
     def is_dir(self) -> bool:
         return bool(self.flags & DIR)
 
@@ -82,7 +86,7 @@ class Row(NamedTuple):
             digest=self.digest or None,
             symlink=self.symlink,
             xattrs=self.xattrs,
-            linkcount=self.hardlinks & 0xFFFFFFFF,
+            linkcount=self.linkcount,
             hardlink_group=self.hardlinks >> 32,
         )
 
