@@ -107,8 +107,12 @@ class CatalogDatabase:
 
     def rows(self, path: str) -> Iterator[Row]:
         """What :meth:`children` gives, by name and quicker, for walks. Another query may run before this one ends."""
-        rows = self._rows(self._bulk + "WHERE parent_1 = ? AND parent_2 = ? ORDER BY name", paths.path_key(path))
-        return map(Row._make, rows)
+        sql = self._bulk + "WHERE parent_1 = ? AND parent_2 = ? ORDER BY name"
+        try:
+            # Through map, which hides the cursor: it could not be closed when a walk ends early, after its database.
+            yield from map(Row._make, self.connection.execute(sql, paths.path_key(path)))
+        except FAULTS as error:
+            raise _malformed(str(error)) from error
 
     def chunks(self, path: str) -> tuple[Chunk, ...]:
         """The chunks of a file in order of offset."""
