@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -21,9 +21,18 @@ def write_line(text: str) -> None:
 
     On a terminal, control characters show as ``?`` as in ls, so that a file name cannot drive the terminal.
     """
-    if sys.stdout.isatty():
-        text = "".join("?" if character < " " or character == "\x7f" else character for character in text)
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+    write_lines((text,))
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """As :func:`write_line` for many lines, written as they come; asks once what stdout is, not a million times."""
+    terminal = sys.stdout.isatty()
+    out = sys.stdout.buffer
+    for text in lines:
+        shown = text
+        if terminal:
+            shown = "".join("?" if character < " " or character == "\x7f" else character for character in text)
+        out.write(shown.encode("utf-8", "surrogateescape") + b"\n")
 
 
 def printable(text: str) -> str:
@@ -36,6 +45,20 @@ def write_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
 
 
+def write_json_items(items: Iterable[Any], *, head: Mapping[str, Any] | None = None, key: str = "items") -> None:
+    """One JSON document whose items come one by one, each on a line, so that a million of them need no memory.
+
+    A list; with *head*, an object of these fields and the list under *key*.
+    """
+    fields = "".join(f"{json.dumps(name)}: {json.dumps(value)},\n" for name, value in (head or {}).items())
+    sys.stdout.write("[" if head is None else f"{{{fields}{json.dumps(key)}: [")
+    separator = "\n"
+    for item in items:
+        sys.stdout.write(separator + json.dumps(item))
+        separator = ",\n"
+    sys.stdout.write("\n]\n" if head is None else "\n]}\n")
+
+
 def human_size(size: float) -> str:
     """A size in bytes for people: ``1.5 MiB``."""
     unit = 0
@@ -46,8 +69,11 @@ def human_size(size: float) -> str:
 
 
 def human_time(seconds: float) -> str:
-    """A moment for people: ``2026-11-22 11:00:00``, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """A moment for people: ``2026-11-22 11:00:00``, UTC; the bare number when it is in no year from 1 to 9999."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        return f"{seconds:.0f} s"
 
 
 @contextmanager

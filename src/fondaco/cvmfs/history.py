@@ -97,6 +97,27 @@ class History(PropertyDatabase):
         self._prune_branches()
         return existed
 
+    def roll_back(self, target: Tag, here: Tag) -> list[Tag]:
+        """Make the tags what they were at *target*, which *here* takes the place of; the tags that went for it.
+
+        As the reference does: what is newer than *target* goes, a tag that *target* names moves to *here*, and nothing
+        is left to undo. Source: ``ROLLBACK_COND`` in cvmfs/history_sql.cc, cvmfs/swissknife_history.cc.
+        """
+        newer = "FROM tags WHERE (revision > ? OR name IN (?, ?)) AND branch = ''"
+        values = (target.revision, TRUNK, TRUNK_PREVIOUS)
+        names = {name for (name,) in self._rows(f"SELECT name {newer}", values)}
+        gone = [tag for tag in self.tags() if tag.name in names - {TRUNK, TRUNK_PREVIOUS, target.name}]
+        self._run(f"DELETE {newer}", values)
+        if target.name not in ("", TRUNK, TRUNK_PREVIOUS):
+            self._put(replace(here, name=target.name, description=target.description))
+        self._put(replace(here, name=TRUNK, description=TRUNK_DESCRIPTION))
+        self.compact()
+        return gone
+
+    def compact(self) -> None:
+        """Give back the room of tags that went, so that it is not stored again with every revision."""
+        self._run("VACUUM")
+
     @property
     def previous_revision(self) -> Digest | None:
         """The tag database of the revision before, None in a first one."""

@@ -64,12 +64,7 @@ class KeyFileSigner:
         return sign_manifest_text(self._key, hash_text)
 
     def sign_whitelist(self, hash_text: bytes) -> bytes:
-        # Read for each signature (one a month): a master key in memory is one more place to lose it.
-        master_file, public_file = self._file(MASTER_KEY), self._file(PUBLIC_KEY)
-        master = _private_key(master_file)
-        if public_file.exists() and read_public_key(public_file) != _public_pem(master):
-            raise _unusable(public_file, f"it is not the public half of {master_file.name}")
-        return sign_whitelist_text(master, hash_text)
+        return MasterKeyFile(self._folder, self._fqrn).sign_whitelist(hash_text)
 
     @property
     def public_key(self) -> bytes:
@@ -78,6 +73,36 @@ class KeyFileSigner:
 
     def _file(self, suffix: str) -> Path:
         return self._folder / (self._fqrn + suffix)
+
+
+class MasterKeyFile:
+    """Signs whitelists with the master key in a folder, which may hold nothing else: a WhitelistSigner."""
+
+    def __init__(self, folder: Path, fqrn: str) -> None:
+        check_fqrn(fqrn)
+        self._master_file = folder / (fqrn + MASTER_KEY)
+        self._public_file = folder / (fqrn + PUBLIC_KEY)
+
+    def sign_whitelist(self, hash_text: bytes) -> bytes:
+        return sign_whitelist_text(self._key(), hash_text)
+
+    @property
+    def public_key(self) -> bytes:
+        """PEM of its public half."""
+        return _public_pem(self._key())
+
+    def _key(self) -> RSAPrivateKey:
+        # Read for each signature (one a month): a master key in memory is one more place to lose it.
+        if not self._master_file.exists():
+            raise KeyUnusable(
+                "the whitelist cannot be signed",
+                "x",
+                "run this where the master key is kept, and name its folder",
+            )
+        master = _private_key(self._master_file)
+        if self._public_file.exists() and read_public_key(self._public_file) != _public_pem(master):
+            raise _unusable(self._public_file, f"it is not the public half of {self._master_file.name}")
+        return master
 
 
 def read_public_key(path: Path) -> bytes:

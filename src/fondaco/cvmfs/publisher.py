@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fondaco.cvmfs import manifest as manifests
 from fondaco.cvmfs import whitelist as whitelists
 from fondaco.cvmfs.catalog.tree import CatalogTree
-from fondaco.cvmfs.codec import DEFAULT_CODEC, Zlib, codec_named
+from fondaco.cvmfs.codec import DEFAULT_CODEC, Isal, Zlib, codec_named
 from fondaco.cvmfs.commit import Commit, commit, recover
 from fondaco.cvmfs.content import ContentWriter
 from fondaco.cvmfs.digest import Algorithm, Digest, Suffix
@@ -20,6 +20,7 @@ from fondaco.cvmfs.head import Head
 from fondaco.cvmfs.history import History, Tag, rotate_trunk
 from fondaco.cvmfs.images import Images
 from fondaco.cvmfs.manifest import Manifest
+from fondaco.cvmfs.recording import Recorder
 from fondaco.cvmfs.reflog import RefKind, Reflog
 from fondaco.cvmfs.signing import Signer, WhitelistSigner
 from fondaco.cvmfs.stores.base import MANIFEST, MASTER_REPLICA, WHITELIST, Store
@@ -81,15 +82,29 @@ class Publisher:
 
         RepositoryBusy while another publisher holds it; errors of the chain of trust when it is not what it should be.
         """
-        with self.store.lock():
-            recover(self.store)
-            now = datetime.fromtimestamp(self.options.clock(), UTC)
-            head = Head.load(self.store, self.fqrn, tuple(self.public_keys), now)
+        with self.held() as head:
             transaction = Transaction(self.store, self.signer, head, self.options, self.images)
             try:
                 yield transaction
             finally:
                 transaction.close()
+
+    @contextmanager
+    def held(self) -> Iterator[Head]:
+        """Hold the repository, a commit that was cut off being finished; its verified head. Errors as above."""
+        with self.store.lock():
+            recover(self.store)
+            now = datetime.fromtimestamp(self.options.clock(), UTC)
+            yield Head.load(self.store, self.fqrn, tuple(self.public_keys), now)
+
+    def now(self, head: Head) -> int:
+        """The time of the state that follows *head*, in seconds since 1970; never before it, clients refuse that."""
+        return max(int(self.options.clock()), head.manifest.published_at)
+
+    def recorder(self, head: Head) -> Recorder:
+        """Writes the state that follows *head*, while it is held."""
+        objects = ContentWriter(store=self.store, codec=Isal(), algorithm=head.manifest.root_catalog.algorithm)
+        return Recorder(store=self.store, signer=self.signer, objects=objects)
 
     def _put_whitelist(self, master: WhitelistSigner, now: int, algorithm: Algorithm) -> None:
         created = datetime.fromtimestamp(now, UTC)

@@ -24,8 +24,10 @@ from fondaco.cvmfs.history import History, Tag
 from fondaco.cvmfs.manifest import Manifest
 from fondaco.cvmfs.objects import fetch
 from fondaco.cvmfs.reading import open_content
+from fondaco.cvmfs.revisions import current_revision, find_revision
 from fondaco.cvmfs.stores import open_readable
 from fondaco.cvmfs.stores.base import MANIFEST, WHITELIST, ReadableStore
+from fondaco.cvmfs.walking import CatalogChain
 
 SHOWN_TAGS = 10  # in an error message, newest first
 
@@ -116,6 +118,17 @@ class Repository:
         known = ", ".join(tag.name for tag in tags[:SHOWN_TAGS]) + (", …" if len(tags) > SHOWN_TAGS else "")
         raise NotInRepository(f"{self.fqrn} has no {named}", f"its tags are {known or 'none'}", "Name one of them.")
 
+    def revision_of(self, named: str | None = None) -> Tag:
+        """The revision that a tag, a number or a root catalog's hash stands for; without any, the current one.
+
+        Also revisions without a tag are found, as long as they are not collected: see
+        :func:`fondaco.cvmfs.revisions.find_revision`.
+        """
+        tags = self.tags()
+        if named is None:
+            return current_revision(self.manifest, tags)
+        return find_revision(self.store, self.manifest, tags, named)
+
 
 class Snapshot:
     """The tree of one revision. Paths are ``""`` or ``"/"`` for the root, ``"/a/b"`` below; links are not followed."""
@@ -145,6 +158,10 @@ class Snapshot:
             yield path, entry
             if entry.is_dir:
                 waiting += [(f"{path}/{child.name}", child) for child in reversed(self._children(path))]
+
+    def chain(self) -> CatalogChain:
+        """Catalogs of its own, for walks over many entries (:mod:`fondaco.cvmfs.walking`); to be used with ``with``."""
+        return CatalogChain(self._repository.store, self.root)
 
     def readlink(self, path: str) -> str:
         """The target of a symbolic link as it was published; the stock client expands ``$(VAR)`` in it."""

@@ -5,10 +5,13 @@ Each module has the commands of one concern as functions; nothing of the library
 
 import typer
 
+from fondaco.cli.cvmfs import tags
 from fondaco.cli.cvmfs.check import check
+from fondaco.cli.cvmfs.history import diff, resign, rollback
 from fondaco.cli.cvmfs.nesting import merge, split
 from fondaco.cli.cvmfs.publishing import mkfs, publish
 from fondaco.cli.cvmfs.reading import cat, ls, stat
+from fondaco.cli.cvmfs.searching import du, find
 
 app = typer.Typer(
     name="cvmfs",
@@ -17,5 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (mkfs, publish, ls, cat, stat, check, split, merge):
+for command in (mkfs, publish, rollback, resign, split, merge, ls, cat, stat, find, du, diff, check):
     app.command(command.__name__)(command)
+app.add_typer(tags.app)

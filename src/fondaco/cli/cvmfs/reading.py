@@ -10,7 +10,9 @@ from fondaco.cli.cvmfs.shared import InPath, Url, inside, open_snapshot
 from fondaco.cli.options import Endpoint, Json, PublicKey, Tag
 
 if TYPE_CHECKING:
+    from fondaco.cvmfs.catalog.row import Row
     from fondaco.cvmfs.entry import Entry
+    from fondaco.cvmfs.repository import Snapshot
 
 
 def ls(
@@ -19,20 +21,43 @@ def ls(
     path: InPath = "/",
     tag: Tag = None,
     long: Annotated[bool, typer.Option("-l", "--long", help="Mode, owner, size and time of each.")] = False,
+    recursive: Annotated[bool, typer.Option("-R", "--recursive", help="Also what is below, as it is read.")] = False,
     endpoint: Endpoint = None,
     as_json: Json = False,
 ) -> None:
     """List a directory of a repository, everything verified."""
     from fondaco.cli.output import write_json, write_line
+    from fondaco.cvmfs.catalog.row import Row
 
     snapshot = open_snapshot(url, pubkey, tag, endpoint)
     entry = snapshot.lookup(inside(path))
+    if recursive and entry.is_dir:
+        _list_recursively(snapshot, inside(path), long=long, as_json=as_json)
+        return
     entries = sorted(snapshot.list(inside(path)), key=lambda entry: entry.name) if entry.is_dir else [entry]
     if as_json:
         write_json([_fields(entry) for entry in entries])
         return
     for entry in entries:
-        write_line(_long(entry) if long else entry.name + ("/" if entry.is_dir else ""))
+        write_line(_long(Row.of(entry)) if long else entry.name + ("/" if entry.is_dir else ""))
+
+
+def _list_recursively(snapshot: "Snapshot", top: str, *, long: bool, as_json: bool) -> None:
+    from fondaco.cli.output import write_json_items, write_lines
+    from fondaco.cvmfs.walking import walk_directories
+
+    with snapshot.chain() as chain:
+        directories = walk_directories(chain, top)
+        if as_json:
+            write_json_items(
+                {"path": f"{path}/{row.name}", **_fields(row.entry())} for path, rows in directories for row in rows
+            )
+            return
+        for number, (path, rows) in enumerate(directories):
+            if number:
+                write_lines(("",))
+            write_lines((f"{path or '/'}:",))
+            write_lines(_long(row) if long else row.name + ("/" if row.is_dir else "") for row in rows)
 
 
 def cat(
@@ -116,10 +141,10 @@ def _kind(entry: "Entry") -> str:
     return "special" if entry.is_special else "file"
 
 
-def _long(entry: "Entry") -> str:
+def _long(row: "Row") -> str:
     from fondaco.cli.output import human_time
 
-    target = f" -> {entry.symlink}" if entry.is_symlink else ""
-    when = human_time(entry.mtime_ns // 1_000_000_000)
-    owner = f"{entry.uid:>5} {entry.gid:>5}"
-    return f"{modes.filemode(entry.mode)} {entry.linkcount:>3} {owner} {entry.size:>12} {when} {entry.name}{target}"
+    target = f" -> {row.symlink}" if row.symlink else ""
+    owner = f"{row.uid:>5} {row.gid:>5}"
+    mode = modes.filemode(row.mode)
+    return f"{mode} {row.linkcount:>3} {owner} {row.size:>12} {human_time(row.mtime)} {row.name}{target}"

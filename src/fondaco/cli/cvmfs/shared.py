@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from fondaco.cvmfs.publisher import Publisher
-    from fondaco.cvmfs.repository import Snapshot
+    from fondaco.cvmfs.repository import Repository, Snapshot
     from fondaco.cvmfs.transaction import Published, PublishOptions
 
 Fqrn = Annotated[str, typer.Argument(metavar="FQRN", help="Full name of the repository, such as software.example.org.")]
@@ -39,16 +39,19 @@ def publisher_of(store: Any, fqrn: str, signer: Any, options: "PublishOptions | 
     )
 
 
-def open_snapshot(
-    url: str, pubkey: Path, tag: str | None, endpoint: str | None, external: str | None = None
-) -> "Snapshot":
+def open_repository(url: str, pubkey: Path, endpoint: str | None, external: str | None = None) -> "Repository":
     from fondaco.cvmfs.keys import read_public_keys
     from fondaco.cvmfs.repository import Repository
     from fondaco.cvmfs.stores import open_readable
 
     store = open_readable(url, endpoint=endpoint)
-    repository = Repository.open(store, public_keys=read_public_keys(pubkey), external_url=external)
-    return repository.at(tag)
+    return Repository.open(store, public_keys=read_public_keys(pubkey), external_url=external)
+
+
+def open_snapshot(
+    url: str, pubkey: Path, tag: str | None, endpoint: str | None, external: str | None = None
+) -> "Snapshot":
+    return open_repository(url, pubkey, endpoint, external).at(tag)
 
 
 def inside(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import Self
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog import schema
 from fondaco.cvmfs.catalog.counters import COUNTER_NAMES, Counters
+from fondaco.cvmfs.catalog.row import BULK_COLUMNS, Row
 from fondaco.cvmfs.digest import Digest
 from fondaco.cvmfs.entry import DIR, NANO, NESTED_MOUNTPOINT, Chunk, Entry
 from fondaco.cvmfs.errors import MalformedData
@@ -53,6 +54,7 @@ class CatalogDatabase:
         self.connection = connection
         self.mountpoint = mountpoint
         self._select = _SELECT
+        self._bulk = f"SELECT {BULK_COLUMNS} FROM catalog "
 
     @classmethod
     def load(cls, image: bytes, *, expected_mountpoint: str | None = None) -> Self:
@@ -76,6 +78,7 @@ class CatalogDatabase:
         catalog = cls(connection, mountpoint)
         for column in _LATER_COLUMNS - columns:  # of an older schema revision, which clients read as well
             catalog._select = catalog._select.replace(f" {column}", " NULL")
+            catalog._bulk = catalog._bulk.replace(f"coalesce({column}, 0)", "0").replace(f" {column}", " NULL")
         return catalog
 
     def close(self) -> None:
@@ -101,6 +104,15 @@ class CatalogDatabase:
             if path == paths.ROOT and entry.name == "":
                 continue
             yield _with_chunks(entry, self.chunks(f"{path}/{entry.name}")) if chunks and entry.is_chunked else entry
+
+    def rows(self, path: str) -> Iterator[Row]:
+        """What :meth:`children` gives, by name and quicker, for walks. Another query may run before this one ends."""
+        sql = self._bulk + "WHERE parent_1 = ? AND parent_2 = ? ORDER BY name"
+        try:
+            # Through map, which hides the cursor: it could not be closed when a walk ends early, after its database.
+            yield from map(Row._make, self.connection.execute(sql, paths.path_key(path)))
+        except FAULTS as error:
+            raise _malformed(str(error)) from error
 
     def chunks(self, path: str) -> tuple[Chunk, ...]:
         """The chunks of a file in order of offset."""
