@@ -16,6 +16,7 @@ from fondaco.cvmfs.digest import Algorithm, Digest, Suffix
 from fondaco.cvmfs.entry import NANO, directory
 from fondaco.cvmfs.errors import AlreadyExists
 from fondaco.cvmfs.fqrn import check_fqrn
+from fondaco.cvmfs.gc.lease import refuse_during_sweep
 from fondaco.cvmfs.head import Head
 from fondaco.cvmfs.history import History, Tag, rotate_trunk
 from fondaco.cvmfs.manifest import Manifest
@@ -80,6 +81,7 @@ class Publisher:
             recover(self.store)
             now = datetime.fromtimestamp(self.options.clock(), UTC)
             head = Head.load(self.store, self.fqrn, tuple(self.public_keys), now)
+            refuse_during_sweep(self.store, now.timestamp())  # only now: see fondaco.cvmfs.gc.lease
             transaction = Transaction(self.store, self.signer, head, self.options)
             try:
                 yield transaction
