@@ -9,6 +9,7 @@ from fondaco.cli.cvmfs.check import check
 from fondaco.cli.cvmfs.gc import gc
 from fondaco.cli.cvmfs.publishing import mkfs, publish
 from fondaco.cli.cvmfs.reading import cat, ls, stat
+from fondaco.cli.cvmfs.replicate import replicate
 
 app = typer.Typer(
     name="cvmfs",
@@ -17,5 +18,5 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (mkfs, publish, ls, cat, stat, check, gc):
+for command in (mkfs, publish, ls, cat, stat, check, gc, replicate):
     app.command(command.__name__)(command)
