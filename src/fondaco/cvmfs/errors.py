@@ -105,3 +105,13 @@ class LimitExceeded(CvmfsError):
     """A size or count beyond what this format or this reader allows; the message names the limit."""
 
     exit_code = ExitCode.REFUSED
+
+
+class NotCollectable(CvmfsError):
+    """A repository whose old revisions are not to be removed, or not from here; the message says how to allow it."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class RolledBack(VerificationFailed):
+    """A source that shows an older or another revision than the replica had from it; nothing was changed."""

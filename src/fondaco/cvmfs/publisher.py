@@ -16,6 +16,7 @@ from fondaco.cvmfs.digest import Algorithm, Digest, Suffix
 from fondaco.cvmfs.entry import NANO, directory
 from fondaco.cvmfs.errors import AlreadyExists
 from fondaco.cvmfs.fqrn import check_fqrn
+from fondaco.cvmfs.gc.lease import refuse_during_sweep
 from fondaco.cvmfs.head import Head
 from fondaco.cvmfs.history import History, Tag, rotate_trunk
 from fondaco.cvmfs.images import Images
@@ -95,7 +96,9 @@ class Publisher:
         with self.store.lock():
             recover(self.store)
             now = datetime.fromtimestamp(self.options.clock(), UTC)
-            yield Head.load(self.store, self.fqrn, tuple(self.public_keys), now)
+            head = Head.load(self.store, self.fqrn, tuple(self.public_keys), now)
+            refuse_during_sweep(self.store, now.timestamp())  # only now: see fondaco.cvmfs.gc.lease
+            yield head
 
     def now(self, head: Head) -> int:
         """The time of the state that follows *head*, in seconds since 1970; never before it, clients refuse that."""

@@ -4,6 +4,7 @@ Garbage collection can find old revisions only here. It is stored uncompressed a
 holds its hash, so it is written before the manifest is signed. Source: cvmfs/reflog_sql.cc, cvmfs/reflog.cc.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -66,6 +67,12 @@ class Reflog(PropertyDatabase):
     def contains(self, kind: RefKind, digest: Digest) -> bool:
         """Whether an object was ever published."""
         return bool(self._rows("SELECT 1 FROM refs WHERE hash = ? AND type = ?", (str(digest), int(kind))))
+
+    def forget(self, references: Iterable[Reference]) -> None:
+        """Drop references whose objects are to be removed, and their space with them."""
+        for reference in references:
+            self._run("DELETE FROM refs WHERE hash = ?", (str(reference.digest),))
+        self._run("VACUUM")
 
     def refs(self) -> list[Reference]:
         """All references in the order in which they were first recorded."""

@@ -1,12 +1,12 @@
 """What every store must do, whatever lies behind it; each adapter's tests inherit from this."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from fondaco.cvmfs.digest import Digest, Suffix, object_key
-from fondaco.cvmfs.errors import LimitExceeded, ObjectMissing, RepositoryMoved, StoreFailed
+from fondaco.cvmfs.errors import LimitExceeded, ObjectMissing, RepositoryMoved, StoreFailed, VerificationFailed
 from fondaco.cvmfs.stores.base import MANIFEST, Store
 
 BAD_KEYS = ["", "/etc/passwd", "../x", "data/../../x", "data//x", "./x", "data/.", "a\0b", "data/"]
@@ -78,6 +78,41 @@ class StoreContract(ReadableStoreContract):
         assert store.put_object(key_of(b"abc"), b"abc")
         assert not store.put_object(key_of(b"abc"), b"abc")
         assert not reopen().put_object(key_of(b"abc"), b"abc")
+
+    def test_an_object_of_many_blocks_is_written_whole(self, store: Store, reopen: Callable[[], Store]) -> None:
+        data = bytes(range(256)) * 80_000  # 20 MB: more than one part
+        store.put_blocks(key_of(data), (data[start : start + 999_999] for start in range(0, len(data), 999_999)))
+        store.put_blocks(key_of(b"small"), [b"", b"sma", b"ll"])
+        store.put_blocks(key_of(b""), [])
+        assert reopen().get(key_of(data)) == data
+        assert store.get(key_of(b"small")) == b"small"
+        assert store.get(key_of(b"")) == b""
+
+    @pytest.mark.parametrize("size", [10, 40_000_000])
+    def test_blocks_that_fail_write_nothing(self, store: Store, size: int) -> None:
+        def broken() -> Iterator[bytes]:
+            for _ in range(size // 10_000_000):
+                yield bytes(10_000_000)
+            yield b"x" * 10
+            raise VerificationFailed("other bytes than expected")
+
+        with pytest.raises(VerificationFailed):
+            store.put_blocks(key_of(b"never"), broken())
+        assert list(store.list("data")) == []
+
+    def test_many_are_removed_at_once(self, store: Store, reopen: Callable[[], Store]) -> None:
+        keys = [key_of(b"%d" % number) for number in range(12)]
+        for number, key in enumerate(keys[:10]):
+            store.put_object(key, b"%d" % number)
+        store.delete_many(keys[3:])
+        store.delete_many([])
+        assert sorted(reopen().list("data")) == sorted(keys[:3])
+        assert store.put_object(keys[3], b"3"), "what was known to be there is forgotten"
+
+    def test_a_listing_tells_sizes(self, store: Store) -> None:
+        for data in (b"", b"a", b"abc"):
+            store.put_object(key_of(data), data)
+        assert sorted(store.list_sizes("data")) == sorted((key_of(data), len(data)) for data in (b"", b"a", b"abc"))
 
     def test_many_threads_put_objects(self, store: Store) -> None:
         contents = [b"%d" % (number % 40) for number in range(80)]

@@ -7,10 +7,12 @@ import typer
 
 from fondaco.cli.cvmfs import tags
 from fondaco.cli.cvmfs.check import check
+from fondaco.cli.cvmfs.gc import gc
 from fondaco.cli.cvmfs.history import diff, resign, rollback
 from fondaco.cli.cvmfs.nesting import merge, split
 from fondaco.cli.cvmfs.publishing import mkfs, publish
 from fondaco.cli.cvmfs.reading import cat, ls, stat
+from fondaco.cli.cvmfs.replicate import replicate
 from fondaco.cli.cvmfs.searching import du, find
 
 app = typer.Typer(
@@ -20,6 +22,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (mkfs, publish, rollback, resign, split, merge, ls, cat, stat, find, du, diff, check):
+COMMANDS = (
+    *(mkfs, publish, rollback, resign, split, merge),
+    *(ls, cat, stat, find, du, diff, check),
+    *(gc, replicate),
+)
+for command in COMMANDS:
     app.command(command.__name__)(command)
 app.add_typer(tags.app)

@@ -24,10 +24,9 @@ from fondaco.cvmfs.manifest import Manifest
 from fondaco.cvmfs.objects import MAX_METADATA_BYTES, fetch
 from fondaco.cvmfs.reflog import Reference, RefKind, Reflog
 from fondaco.cvmfs.sqlite_image import FAULTS, open_image
-from fondaco.cvmfs.stores.base import MANIFEST, REFLOG, WHITELIST, ReadableStore
+from fondaco.cvmfs.stores.base import LAST_SNAPSHOT, MANIFEST, REFLOG, WHITELIST, ReadableStore
 
 # Only replicas have it. Their reference log is their own, of what they copied; the manifest does not know its hash.
-LAST_SNAPSHOT = ".cvmfs_last_snapshot"
 MAX_METAINFO_BYTES = 1 << 20  # of JSON
 
 _BRANCH = re.compile(r"[a-zA-Z0-9_.@/-]*")  # cvmfs/sanitizer.h, BranchSanitizer

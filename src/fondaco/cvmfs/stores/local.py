@@ -15,12 +15,12 @@ import os
 import secrets
 import stat
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 from fondaco.cvmfs.errors import LimitExceeded, ObjectMissing, RepositoryBusy, RepositoryMoved, StoreFailed
-from fondaco.cvmfs.stores.base import MAX_OBJECT_BYTES
+from fondaco.cvmfs.stores.base import MAX_OBJECT_BYTES, Listed
 from fondaco.cvmfs.stores.keys import check_key
 
 LOCK = ".fondaco_lock"
@@ -43,6 +43,9 @@ class LocalStore:
 
     Usable from threads, after a fork (worker processes put objects while their parent holds the lock) and pickled.
     """
+
+    lock_excludes = True
+    durable_at_once = False
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).absolute()
@@ -115,14 +118,23 @@ class LocalStore:
                 elif not is_folder and key != LOCK:
                     yield key
 
+    def list_sizes(self, prefix: str) -> Iterator[Listed]:
+        for key in self.list(prefix):
+            size = self.size(key)
+            if size is not None:
+                yield Listed(key, size)
+
     # Writing
 
     def put_object(self, key: str, data: bytes) -> bool:
         # A machine that crashed before sync() may have left the name with no content: the size tells, at no cost.
         if self.size(key) == len(data):
             return False
-        self._rename(self._write(key, data, durable=False), key)
+        self._rename(self._write(key, (data,), durable=False), key)
         return True
+
+    def put_blocks(self, key: str, blocks: Iterable[bytes]) -> None:
+        self._rename(self._write(check_key(key), blocks, durable=False), key)
 
     def replace(self, key: str, data: bytes, *, previous: bytes | None = None) -> None:
         check_key(key)
@@ -133,7 +145,7 @@ class LocalStore:
                     "somebody else changed it in the meantime",
                     "run again; nothing was changed",
                 )
-            self._rename(self._write(key, data, durable=True), key)
+            self._rename(self._write(key, (data,), durable=True), key)
             self._sync_folder(key.rpartition("/")[0])
 
     def delete(self, key: str) -> None:
@@ -143,6 +155,10 @@ class LocalStore:
             return
         except OSError as error:
             raise self._failed("cannot be removed", key, error) from error
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.delete(key)
 
     def sync(self) -> None:
         if _syncfs is None:
@@ -208,22 +224,26 @@ class LocalStore:
         except OSError as error:
             raise self._failed("cannot be listed", folder, error) from error
 
-    def _write(self, key: str, data: bytes, *, durable: bool) -> str:
-        """Write *data* to a new temporary file; returns its key."""
+    def _write(self, key: str, blocks: Iterable[bytes], *, durable: bool) -> str:
+        """Write *blocks* to a new temporary file; returns its key."""
         temporary = f"{_TXN}/{_TEMPORARY}{self._run}.{os.getpid()}.{next(self._numbers)}"
         handle = self._open(temporary, _NEW)
+        complete = False
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(handle, rest) :]
+            for block in blocks:
+                rest = memoryview(block)
+                while rest:
+                    rest = rest[os.write(handle, rest) :]
             if durable:
                 os.fsync(handle)
+            complete = True
         except OSError as error:
-            with contextlib.suppress(OSError):  # the first error is the one to report
-                os.unlink(temporary, dir_fd=self._folder)
             raise self._failed("cannot be written", key, error) from error
         finally:
             os.close(handle)
+            if not complete:
+                with contextlib.suppress(OSError):  # the first error is the one to report
+                    os.unlink(temporary, dir_fd=self._folder)
         return temporary
 
     def _rename(self, temporary: str, key: str) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -11,7 +11,7 @@ from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import S3Store as Bucket
 
 from fondaco.cvmfs.errors import ObjectMissing, RepositoryMoved, StoreFailed
-from fondaco.cvmfs.stores.base import MAX_OBJECT_BYTES
+from fondaco.cvmfs.stores.base import MAX_OBJECT_BYTES, Listed
 from fondaco.cvmfs.stores.keys import check_key
 from fondaco.cvmfs.stores.presence import Presence
 from fondaco.cvmfs.stores.remote import RETRY_SECONDS, RemoteReader, client_config, retry_config
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_LISTED = 1_000  # objects of a folder that are listed at once: what one request shows
 DEFAULT_REGION = "us-east-1"  # what stores without regions expect in a signature
 PART_BYTES = 16 << 20  # larger objects go up in parts of this size
+MAX_DELETED_AT_ONCE = 1000  # keys of one DeleteObjects request
 
 # As the reference web server configuration: clients and proxies keep objects, and look at root files each minute.
 _OBJECT: "Attributes" = {"Content-Type": "application/octet-stream", "Cache-Control": "max-age=259200"}
@@ -56,6 +57,9 @@ class Credentials:
 class S3Store(RemoteReader):
     """A :class:`~fondaco.cvmfs.stores.base.Store` below a prefix of a bucket."""
 
+    lock_excludes = False
+    durable_at_once = True
+
     def __init__(
         self,
         bucket: str,
@@ -88,11 +92,14 @@ class S3Store(RemoteReader):
         return _reopen, (type(self), *self._settings)
 
     def list(self, prefix: str) -> Iterator[str]:
+        return (listed.key for listed in self.list_sizes(prefix))
+
+    def list_sizes(self, prefix: str) -> Iterator[Listed]:
         folder = prefix.strip("/")
         with self._asking("listed", check_key(folder) if folder else ""):
             for page in obstore.list(self._remote, folder or None):
                 for found in page:
-                    yield found["path"]
+                    yield Listed(found["path"], found["size"])
 
     def _list_folder(self, folder: str) -> dict[str, int] | None:
         with self._asking("listed", folder):
@@ -114,6 +121,10 @@ class S3Store(RemoteReader):
         self._presence.add(key, len(data))
         return True
 
+    def put_blocks(self, key: str, blocks: Iterable[bytes]) -> None:
+        with self._asking("written", check_key(key)):
+            obstore.put(self._remote, key, iter(blocks), attributes=_OBJECT, use_multipart=True, chunk_size=PART_BYTES)
+
     def replace(self, key: str, data: bytes, *, previous: bytes | None = None) -> None:
         check_key(key)
         if previous is None:
@@ -128,6 +139,14 @@ class S3Store(RemoteReader):
         self._presence.remove(check_key(key))
         with self._asking("removed", key), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._remote, key)
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), MAX_DELETED_AT_ONCE):
+            batch = [check_key(key) for key in keys[start : start + MAX_DELETED_AT_ONCE]]
+            for key in batch:
+                self._presence.remove(key)
+            with self._asking("removed", batch[0]):
+                obstore.delete(self._remote, batch)
 
     def sync(self) -> None:
         """Nothing to do: S3 acknowledges what is safe."""
