@@ -8,11 +8,11 @@ import typer
 from fondaco.cli.cvmfs.shared import Fqrn, fields_of, inside, publisher_of, tell
 from fondaco.cli.options import Endpoint, Json, Keys, StoreUrl
 
-Directories = Annotated[list[str], typer.Argument(metavar="PATH...", help="Directories in the repository.")]
+Directories = Annotated[list[str], typer.Argument(metavar="PATH", help="Directories in the repository.")]
 
 
 def split(
-    fqrn: Fqrn, paths: Directories, store: StoreUrl, keys: Keys, endpoint: Endpoint = None, as_json: Json = False
+    paths: Directories, fqrn: Fqrn, store: StoreUrl, keys: Keys, endpoint: Endpoint = None, as_json: Json = False
 ) -> None:
     """Give directories catalogs of their own.
 
@@ -23,7 +23,7 @@ def split(
 
 
 def merge(
-    fqrn: Fqrn, paths: Directories, store: StoreUrl, keys: Keys, endpoint: Endpoint = None, as_json: Json = False
+    paths: Directories, fqrn: Fqrn, store: StoreUrl, keys: Keys, endpoint: Endpoint = None, as_json: Json = False
 ) -> None:
     """Take the content of directories into the catalogs above them."""
     _change(fqrn, paths, store, keys, endpoint, as_json, wish=False)

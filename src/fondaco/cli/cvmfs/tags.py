@@ -33,7 +33,7 @@ def list_tags(url: Url, pubkey: PublicKey, endpoint: Endpoint = None, as_json: J
 
 @app.command("add")
 def add(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names to give.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names to give.")],
     fqrn: Fqrn,
     store: StoreUrl,
     keys: Keys,
@@ -59,7 +59,7 @@ def add(
 
 @app.command("remove")
 def remove(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Tags to remove, all in one commit.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Tags to remove, all in one commit.")],
     fqrn: Fqrn,
     store: StoreUrl,
     keys: Keys,
