@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,17 +15,18 @@ import typer
 
 from fondaco.cli import main
 from fondaco.cli.cvmfs.searching import moment, size_range
+from fondaco.cvmfs import keys
 from fondaco.errors import ExitCode
 
 FQRN = "sw.example.org"
 Run = Callable[..., bytes]
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with the tags v1 and v2, published from the folder source."""
-    monkeypatch.chdir(tmp_path)
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the tags v1 and v2, published from the folder source; its keys, and others of that name."""
+    folder = tmp_path_factory.mktemp("made")
+    source = folder / "source"
     (source / "bin").mkdir(parents=True)
     (source / "bin/tool").write_bytes(b"one")
     (source / "old").write_bytes(b"old")
@@ -32,21 +34,33 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (source / "link").symlink_to("bin/tool")
     (source / os.fsdecode(b"raw\xff")).write_bytes(b"")
     os.utime(source / "old", (1_000_000_000, 1_000_000_000))
-    with pytest.raises(SystemExit):
-        main.run(["cvmfs", "mkfs", FQRN, "--store", "repository", "--keys", "keys"])
-    publish(source, "v1")
+    keys.generate(folder / "others", FQRN)
+    quietly("mkfs", FQRN, "--store", str(folder / "repository"), "--keys", str(folder / "keys"))
+    publish(folder, "v1")
     (source / "bin/tool").write_bytes(b"two!")
     (source / "old").unlink()
     (source / "new").write_bytes(b"")
-    publish(source, "v2")
-    return tmp_path
+    publish(folder, "v2")
+    return folder
 
 
-def publish(source: Path, tag: str) -> None:
-    words = ["cvmfs", "publish", str(source), FQRN, "--store", "repository", "--keys", "keys", "--tag", tag]
+@pytest.fixture
+def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, as the current folder."""
+    shutil.copytree(made, tmp_path / "here", symlinks=True)
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def quietly(*words: str) -> None:
     with pytest.raises(SystemExit) as left:
-        main.run(words)
+        main.run(["cvmfs", *words])
     assert not left.value.code
+
+
+def publish(folder: Path, tag: str) -> None:
+    places = ["--store", str(folder / "repository"), "--keys", str(folder / "keys")]
+    quietly("publish", str(folder / "source"), FQRN, *places, "--tag", tag)
 
 
 @pytest.fixture
@@ -125,8 +139,6 @@ def test_the_whitelist_is_signed_again(here: Path, read: Run, write: Run) -> Non
 
 def test_another_key_may_take_over(here: Path, read: Run, write: Run) -> None:
     before = json.loads(write("resign", FQRN, "--json"))["certificates"]
-    with pytest.raises(SystemExit):
-        main.run(["cvmfs", "mkfs", FQRN, "--store", "elsewhere", "--keys", "others"])
     for suffix in (".key", ".crt"):
         (here / "others" / (FQRN + suffix)).replace(here / "keys" / (FQRN + suffix))
     after = json.loads(write("resign", FQRN, "--new-certificate", "--json"))["certificates"]
