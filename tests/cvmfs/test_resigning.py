@@ -94,10 +94,8 @@ def test_an_unreasonable_life_is_refused(place: Place, days: int) -> None:
 def test_a_new_key_signs_from_now_on_and_the_old_one_no_more(place: Place, other_keys: KeyFolder) -> None:
     before, root = files(place), place.manifest().root_catalog
     old = place.signer.certificate
-    for suffix in (".key", ".crt"):
-        shutil.copy(other_keys.path / (FQRN + suffix), place.key_folder)
     place.clock.now += 40 * DAY
-    changed = Place(place.folder, place.key_folder, clock=place.clock)
+    changed = changed_keys(place, other_keys)
     renewed = change_certificate(changed.publisher, renewal(place))
     assert renewed.fingerprints == (fingerprint(other_keys.signer.certificate),)
     assert fingerprint(old) not in parse_signed(place.store.get(WHITELIST)).whitelist.fingerprints
@@ -109,12 +107,24 @@ def test_a_new_key_signs_from_now_on_and_the_old_one_no_more(place: Place, other
     assert change_certificate(changed.publisher, renewal(place)).fingerprints == renewed.fingerprints, "again: no harm"
 
 
+def test_a_key_that_the_whitelist_does_not_know_publishes_nothing(place: Place, other_keys: KeyFolder) -> None:
+    """It would be signed, and no client could mount it."""
+    before = files(place)
+    with pytest.raises(KeyUnusable, match="resign --new-certificate"), changed_keys(place, other_keys).publisher.held():
+        pass
+    assert files(place) == before
+
+
+def changed_keys(place: Place, other: KeyFolder) -> Place:
+    for suffix in (".key", ".crt"):
+        shutil.copy(other.path / (FQRN + suffix), place.key_folder)
+    return Place(place.folder, place.key_folder, clock=place.clock)
+
+
 def test_an_exchange_of_keys_can_be_read_after_each_step(
     place: Place, other_keys: KeyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for suffix in (".key", ".crt"):
-        shutil.copy(other_keys.path / (FQRN + suffix), place.key_folder)
-    changed = Place(place.folder, place.key_folder, clock=place.clock)
+    changed = changed_keys(place, other_keys)
     steps: list[str] = []
     replace = type(changed.store).replace
 

@@ -14,7 +14,7 @@ from fondaco.cvmfs.commit import Commit, commit, recover
 from fondaco.cvmfs.content import ContentWriter
 from fondaco.cvmfs.digest import Algorithm, Digest, Suffix
 from fondaco.cvmfs.entry import NANO, directory
-from fondaco.cvmfs.errors import AlreadyExists
+from fondaco.cvmfs.errors import AlreadyExists, KeyUnusable
 from fondaco.cvmfs.fqrn import check_fqrn
 from fondaco.cvmfs.head import Head
 from fondaco.cvmfs.history import History, Tag, rotate_trunk
@@ -90,7 +90,9 @@ class Publisher:
         with self.store.lock():
             recover(self.store)
             now = datetime.fromtimestamp(self.options.clock(), UTC)
-            yield Head.load(self.store, self.fqrn, tuple(self.public_keys), now)
+            head = Head.load(self.store, self.fqrn, tuple(self.public_keys), now)
+            self._check_certificate()
+            yield head
 
     def now(self, head: Head) -> int:
         """The time of the state that follows *head*, in seconds since 1970; never before it, clients refuse that."""
@@ -101,6 +103,15 @@ class Publisher:
         codec = self.options.codec if self.options.codec.compression is Compression.ZLIB else Zlib()
         objects = ContentWriter(store=self.store, codec=codec, algorithm=head.manifest.root_catalog.algorithm)
         return Recorder(store=self.store, signer=self.signer, objects=objects)
+
+    def _check_certificate(self) -> None:
+        """KeyUnusable when clients would refuse what this publisher signs."""
+        if not whitelists.parse_signed(self.store.get(WHITELIST)).whitelist.lists(self.signer.certificate):
+            raise KeyUnusable(
+                f"{self.fqrn} cannot be published to",
+                "its whitelist does not list the certificate of this key",
+                "sign it for a new certificate with `fondaco cvmfs resign --new-certificate`",
+            )
 
     def _put_whitelist(self, master: WhitelistSigner, now: int, algorithm: Algorithm) -> None:
         created = datetime.fromtimestamp(now, UTC)
