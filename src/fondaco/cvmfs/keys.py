@@ -96,7 +96,7 @@ class MasterKeyFile:
         if not self._master_file.exists():
             raise KeyUnusable(
                 "the whitelist cannot be signed",
-                "x",
+                f"the master key {self._master_file} does not exist",
                 "run this where the master key is kept, and name its folder",
             )
         master = _private_key(self._master_file)

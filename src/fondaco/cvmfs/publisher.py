@@ -14,7 +14,7 @@ from fondaco.cvmfs.commit import Commit, commit, recover
 from fondaco.cvmfs.content import ContentWriter
 from fondaco.cvmfs.digest import Algorithm, Digest, Suffix
 from fondaco.cvmfs.entry import NANO, directory
-from fondaco.cvmfs.errors import AlreadyExists
+from fondaco.cvmfs.errors import AlreadyExists, KeyUnusable
 from fondaco.cvmfs.fqrn import check_fqrn
 from fondaco.cvmfs.gc.lease import refuse_during_sweep
 from fondaco.cvmfs.head import Head
@@ -98,6 +98,7 @@ class Publisher:
             now = datetime.fromtimestamp(self.options.clock(), UTC)
             head = Head.load(self.store, self.fqrn, tuple(self.public_keys), now)
             refuse_during_sweep(self.store, now.timestamp())  # only now: see fondaco.cvmfs.gc.lease
+            self._check_certificate()
             yield head
 
     def now(self, head: Head) -> int:
@@ -108,6 +109,15 @@ class Publisher:
         """Writes the state that follows *head*, while it is held."""
         objects = ContentWriter(store=self.store, codec=Isal(), algorithm=head.manifest.root_catalog.algorithm)
         return Recorder(store=self.store, signer=self.signer, objects=objects)
+
+    def _check_certificate(self) -> None:
+        """KeyUnusable when clients would refuse what this publisher signs."""
+        if not whitelists.parse_signed(self.store.get(WHITELIST)).whitelist.lists(self.signer.certificate):
+            raise KeyUnusable(
+                f"{self.fqrn} cannot be published to",
+                "its whitelist does not list the certificate of this key",
+                "sign it for a new certificate with `fondaco cvmfs resign --new-certificate`",
+            )
 
     def _put_whitelist(self, master: WhitelistSigner, now: int, algorithm: Algorithm) -> None:
         created = datetime.fromtimestamp(now, UTC)
