@@ -4,11 +4,13 @@ import io
 import random
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fondaco.cvmfs.digest import Digest, Suffix, object_key
+from fondaco.cvmfs.codec import Codec, Plain, Zlib
+from fondaco.cvmfs.digest import Algorithm, Digest, Suffix, object_key
 from fondaco.cvmfs.entry import regular
 from fondaco.cvmfs.errors import (
     KeyUnusable,
@@ -25,6 +27,7 @@ from fondaco.cvmfs.gc.lease import CLOCK_SKEW_SECONDS, LEASE_SECONDS
 from fondaco.cvmfs.ingest import IngestOptions
 from fondaco.cvmfs.mirror import MirrorOptions
 from fondaco.cvmfs.reflog import Reflog
+from fondaco.cvmfs.replicate.snapshot import replicate
 from fondaco.cvmfs.stores.base import LAST_SNAPSHOT, MANIFEST, REFLOG, STATUS, Listed
 from fondaco.cvmfs.stores.local import LocalStore
 from tests.cvmfs.conftest import KeyFolder
@@ -173,6 +176,25 @@ def test_a_repository_that_does_not_allow_it_is_left_alone(tmp_path: Path, key_f
     assert collect(place.publisher, Keep(), force=True).objects_removed
     assert place.manifest().garbage_collectable
     assert_sound(place.store, place)
+
+
+@pytest.mark.parametrize("codec", [Zlib(), Plain()])
+def test_other_hashes_and_plain_objects_are_kept_as_well(tmp_path: Path, key_folder: KeyFolder, codec: Codec) -> None:
+    place = Place(tmp_path / "r", key_folder.path)
+    publisher = replace(place.publisher, options=replace(place.publisher.options, codec=codec))
+    publisher.create(place.signer, algorithm=Algorithm.SHAKE128)
+    for number in range(4):
+        with publisher.transaction() as transaction:
+            data = random.Random(number).randbytes(9000)
+            transaction.put("/large", regular("large", transaction.store_content([data])))
+            transaction.put("/zero", regular("zero", transaction.store_whole(b"")))
+            transaction.commit()
+    assert collect(publisher, Keep()).objects_removed > 8
+    assert shown(place.store, place)["/large"] == random.Random(3).randbytes(9000)
+    assert_sound(place.store, place)
+    replica = LocalStore.create(tmp_path / "replica")
+    replicate(place.store, replica, publisher.fqrn, publisher.public_keys, clock=place.clock)
+    assert_sound(replica, place)
 
 
 def test_a_replica_or_another_key_is_refused(place: Place, other_keys: KeyFolder) -> None:

@@ -140,6 +140,36 @@ def test_a_removal_that_fails_keeps_publishers_out_for_its_time(place: Place, mo
     assert_sound(place.store, place)
 
 
+def test_what_a_dead_collector_left_can_be_taken_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    SweepLease.take(place.store, place.clock)
+    place.clock.now += LEASE_SECONDS + CLOCK_SKEW_SECONDS + 1
+    real, taken = place.store.replace, []
+
+    def overtaken(key: str, data: bytes, *, previous: bytes | None = None) -> None:
+        if key == SWEEP and not taken:
+            monkeypatch.undo()
+            taken.append(SweepLease.take(place.store, place.clock))
+        real(key, data, previous=previous)
+
+    monkeypatch.setattr(place.store, "replace", overtaken)
+    with pytest.raises(RepositoryBusy):
+        put_garbage(place)
+    taken[0].keep()
+    taken[0].end()
+    put_garbage(place)
+
+
+def test_after_a_dead_collector_all_goes_on(place: Place) -> None:
+    SweepLease.take(place.store, place.clock)
+    place.clock.now += LEASE_SECONDS + CLOCK_SKEW_SECONDS + 1
+    put_garbage(place)
+    put_garbage(place)
+    place.publish(fill(place.folder.parent / "source", {"file": b"last"}), options=HERE)
+    assert collect(place.publisher, Keep()).objects_removed
+    assert not place.store.exists(SWEEP)
+    assert_sound(place.store, place)
+
+
 @pytest.mark.parametrize("content", [b"?", b"[]", b"{}", b'{"version": 9, "until": 0}', b'{"version": 1, "until": []}'])
 def test_a_file_of_others_is_left_to_a_person(place: Place, content: bytes) -> None:
     place.store.replace(SWEEP, content)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fondaco.cvmfs.check import check
 from fondaco.cvmfs.digest import Digest, Suffix, object_key
 from fondaco.cvmfs.errors import (
     AlreadyExists,
@@ -32,7 +33,7 @@ from fondaco.cvmfs.stores.base import (
     Store,
 )
 from fondaco.cvmfs.stores.local import LocalStore
-from tests.cvmfs.conftest import KeyFolder
+from tests.cvmfs.conftest import GoldenRepository, KeyFolder
 from tests.cvmfs.replicas import Killed, MortalStore, assert_sound, fill, open_repository, shown
 from tests.cvmfs.repositories import FQRN, Place
 
@@ -320,3 +321,12 @@ def test_a_failed_snapshot_leaves_what_the_next_may_trust(place: Place, source: 
     with pytest.raises(StoreFailed):
         copy(place, source, replica)
     assert not replica.exists(IS_SNAPSHOTTING)
+
+
+def test_a_repository_of_the_reference_tools_is_copied(golden: GoldenRepository, replica: LocalStore) -> None:
+    done = replicate(
+        LocalStore(golden.root), replica, golden.fqrn, [golden.public_key], clock=golden.valid_at.timestamp
+    )
+    assert done.missing_tags == ()
+    assert check(replica, [golden.public_key], content=True, now=golden.valid_at).clean
+    assert set(replica.list("data")) <= set(LocalStore(golden.root).list("data"))

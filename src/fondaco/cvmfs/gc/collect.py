@@ -80,6 +80,12 @@ def collect(
     """
     store = publisher.store
     with store.lock():
+        if store.exists(LAST_SNAPSHOT):
+            raise NotCollectable(
+                f"{publisher.fqrn} cannot be collected here",
+                "this is a replica, signed elsewhere",
+                "collect the original, and make the replica anew",
+            )
         recover(store)
         now = publisher.options.clock()
         head = Head.load(store, publisher.fqrn, tuple(publisher.public_keys), datetime.fromtimestamp(now, UTC))
@@ -140,18 +146,14 @@ def find_garbage(store: Store, needed: NameSet, progress: Progress) -> Garbage:
 
 
 def _check_collectable(publisher: Publisher, head: Head, force: bool) -> None:
-    manifest, store = head.manifest, publisher.store
-    if store.exists(LAST_SNAPSHOT):
-        raise NotCollectable(
-            f"{manifest.fqrn} cannot be collected here", "this is a replica, signed elsewhere", "collect the original"
-        )
+    manifest = head.manifest
     if not (manifest.garbage_collectable or force):
         raise NotCollectable(
             f"{manifest.fqrn} cannot be collected",
             "its manifest says that old revisions are kept (G is 'no')",
             "Use --force, which allows it from now on.",
         )
-    if fetch(store, manifest.certificate, Suffix.CERTIFICATE) != publisher.signer.certificate:
+    if fetch(publisher.store, manifest.certificate, Suffix.CERTIFICATE) != publisher.signer.certificate:
         raise KeyUnusable(
             f"{manifest.fqrn} cannot be signed",
             "the signing key is not the one of the current revision",

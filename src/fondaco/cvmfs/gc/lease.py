@@ -9,7 +9,8 @@ In a folder the lock sees to that. On S3 this does (docs/decisions/0004):
 4. It removes the file.
 
 A publisher looks for the file *after* it has read the manifest. If that was the manifest of step 2 or a later one, the
-file is there or all is removed. A file whose time is over was left by a collector that died: the publisher removes it.
+file is there or all is removed. A file whose time is over was left by a collector that died: the publisher writes over
+it that nobody holds it, which the collector would notice if it lived after all.
 """
 
 import json
@@ -25,6 +26,7 @@ LEASE_SECONDS = 900.0
 CLOCK_SKEW_SECONDS = 300.0  # by which the clocks of two machines may differ
 
 _VERSION = 1
+_NOBODY = json.dumps({"version": _VERSION, "holder": "", "until": 0}).encode()
 _MAX_LEASE_BYTES = 1 << 10
 
 
@@ -33,10 +35,14 @@ def refuse_during_sweep(store: Store, now: float) -> None:
     if store.lock_excludes:
         return
     found = _read(store)
-    if found and _is_held(found, now):
+    if not found or found == _NOBODY:
+        return
+    if _is_held(found, now):
         raise _busy()
-    if found:
-        store.delete(SWEEP)  # whoever left it cannot renew it any more
+    try:  # not a deletion: that could hit the file of another collector who took it over just now
+        store.replace(SWEEP, _NOBODY, previous=found)
+    except RepositoryMoved as error:
+        raise _busy() from error
 
 
 class SweepLease:

@@ -107,7 +107,7 @@ class Copier:
 
     def fetch(self, digest: Digest, suffix: Suffix) -> bytes:
         """The verified stored form of an object of the source that fits into memory."""
-        return self._attempt(lambda: self._get(object_key(digest, suffix), digest, MAX_OBJECT_BYTES))
+        return attempt(lambda: self._get(object_key(digest, suffix), digest, MAX_OBJECT_BYTES))
 
     def put(self, digest: Digest, suffix: Suffix, stored: bytes) -> None:
         """Put a verified object, after everything put before it is durable."""
@@ -138,7 +138,8 @@ class Copier:
                 self._state.counts.present += 1
                 self._tell(0)
             return
-        self._count(self._attempt(lambda: self._transfer(digest, suffix, size)))
+        # No use in going on when another object has failed for good.
+        self._count(attempt(lambda: self._transfer(digest, suffix, size), stop=self.raise_failure))
 
     def _transfer(self, digest: Digest, suffix: Suffix, size: int) -> int:
         """Copy one object; its stored size."""
@@ -183,13 +184,19 @@ class Copier:
         if self._progress is not None:
             self._progress(1, size)
 
-    def _attempt(self, work: Callable[[], _Result]) -> _Result:
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return work()
-            except (StoreFailed, VerificationFailed):
-                self.raise_failure()  # no use in going on when another object has failed for good
-        return work()
+
+def attempt(work: Callable[[], _Result], *, stop: Callable[[], None] | None = None) -> _Result:
+    """What *work* gives, tried ATTEMPTS times when the source fails or gives other bytes; *stop* may raise in between.
+
+    Web servers that cut an answer off name no ETag with which the rest could be asked for, so it is asked for anew.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return work()
+        except (StoreFailed, VerificationFailed):
+            if stop is not None:
+                stop()
+    return work()
 
 
 def _check(key: str, actual: Digest, expected: Digest) -> None:

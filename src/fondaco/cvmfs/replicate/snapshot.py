@@ -22,7 +22,7 @@ from fondaco.cvmfs.fqrn import check_fqrn
 from fondaco.cvmfs.history import History, Tag
 from fondaco.cvmfs.manifest import Manifest
 from fondaco.cvmfs.objects import MAX_METADATA_BYTES, fetch
-from fondaco.cvmfs.replicate.copier import Copier, Progress
+from fondaco.cvmfs.replicate.copier import Copier, Progress, attempt
 from fondaco.cvmfs.replicate.trees import TreeCopier
 from fondaco.cvmfs.status import note_status, utc_date
 from fondaco.cvmfs.stores.base import (
@@ -103,7 +103,8 @@ def replicate(
             raise ObjectMissing(
                 f"{source.url} is no source of replicas", f"it has no {MASTER_REPLICA}", "name the stratum 0"
             )
-        offer = Offer.load(source, fqrn, public_keys, datetime.fromtimestamp(clock(), UTC))
+        now = datetime.fromtimestamp(clock(), UTC)
+        offer = attempt(lambda: Offer.load(source, fqrn, public_keys, now))
         if before:
             _check_forward(manifests.parse_signed(before).manifest, offer.manifest)
         return _Snapshot(source, store, offer, before, history, clock).run(threads, progress)
