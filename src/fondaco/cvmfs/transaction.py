@@ -104,13 +104,14 @@ class Transaction:
         """BadName or AlreadyExists for a tag that :meth:`commit` could not make, before any work is done for it."""
         self.head.history.check_free(name)
 
-    def put(self, path: str, entry: Entry) -> bool:
+    def put(self, path: str, entry: Entry, *, over_directory: bool = True) -> bool:
         """Make *path* show *entry*, its content being stored already; False when it does so already.
 
-        Missing parents are made, as old as the entry. A directory put over a directory keeps what is in it. A file that
-        changes leaves its hard-link group. BadPath, BadChange for what a repository cannot hold.
+        Missing parents are made, as old as the entry. A directory put over a directory keeps what is in it; a file put
+        there takes its place unless *over_directory* is False. A file that changes leaves its hard-link group. BadPath,
+        BadChange for what a repository cannot hold.
         """
-        changed = self._tree.put(path, entry, parents_mtime_ns=entry.mtime_ns)
+        changed = self._tree.put(path, entry, parents_mtime_ns=entry.mtime_ns, over_directory=over_directory)
         if changed and entry.name == CATALOG_MARKER:  # the user's own wish from now on, not to be merged away
             self._tree.remove(f"{paths.parent_of(path)}/{AUTO_MARKER}")
         self._changed += changed
@@ -126,12 +127,12 @@ class Transaction:
         self._changed += len(places) if changed else 0
         return changed
 
-    def link(self, path: str, target: str) -> bool:
-        """Make *path* a hard link of the file *target*; False when it is one.
+    def link(self, path: str, target: str, *, over_directory: bool = True) -> bool:
+        """Make *path* a hard link of the file *target*; False when it is one. *over_directory* as in :meth:`put`.
 
         In another directory it becomes a file of its own that shares the content. NotInRepository, BadPath, BadChange.
         """
-        changed = self._tree.link(path, target)
+        changed = self._tree.link(path, target, over_directory=over_directory)
         self._changed += changed
         return changed
 
