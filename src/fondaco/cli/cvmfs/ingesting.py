@@ -92,7 +92,7 @@ def _opened(archive: str) -> Iterator[BufferedReader]:
         yield cast("BufferedReader", sys.stdin.buffer)
         return
     try:
-        file = BufferedReader(FileIO(archive), BUFFER_BYTES)
+        file = cast("BufferedReader", BufferedReader(FileIO(archive), BUFFER_BYTES))
     except OSError as error:
         raise BadArchive(f"{archive!r} cannot be opened", error.strerror or str(error), "name a tar archive") from error
     with file:
