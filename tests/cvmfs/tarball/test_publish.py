@@ -105,6 +105,8 @@ def test_hard_links_become_groups_or_share_content(place: Place) -> None:
         hard("a/two", "a/one"),
         hard("./b/three", "a//two"),
         hard("a/four", "./b/three"),
+        hard("b/five", "a/one"),
+        hard("c/six", "b/five"),
         a_file("a/large", bytes(range(256)) * 80),
         hard("a/large2", "a/large"),
         a_link("a/s", "one"),
@@ -113,15 +115,23 @@ def test_hard_links_become_groups_or_share_content(place: Place) -> None:
     publish_tar(place, tar(made), "/at")
     tree = place.tree()
     assert groups_of(tree) == {
-        frozenset({"/at/a/one", "/at/a/two"}),
+        frozenset({"/at/a/one", "/at/a/two", "/at/a/four"}),
+        frozenset({"/at/b/three", "/at/b/five"}),
         frozenset({"/at/a/large", "/at/a/large2"}),
         frozenset({"/at/a/s", "/at/a/s2"}),
     }
-    assert tree["/at/b/three"].digest == tree["/at/a/four"].digest == tree["/at/a/one"].digest
+    assert tree["/at/b/three"].digest == tree["/at/c/six"].digest == tree["/at/a/one"].digest
     assert place.content(tree["/at/a/large2"]) == bytes(range(256)) * 80
     assert publish_tar(place, tar(made), "/at") is None
     publish_tar(place, tar([a_file("a/two", b"new")]), "/at")
-    assert frozenset({"/at/a/one", "/at/a/two"}) not in groups_of(place.tree())
+    assert frozenset({"/at/a/one", "/at/a/four"}) in groups_of(place.tree())
+
+
+def test_a_link_to_a_name_that_was_replaced_links_to_what_is_there_now(place: Place) -> None:
+    made = [a_file("a", b"1"), hard("d/b", "a"), a_file("a", b"2"), hard("d/c", "a"), hard("e", "a"), hard("f", "d/b")]
+    publish_tar(place, tar(made))
+    assert contents(place) == {"/a": b"2", "/d/b": b"1", "/d/c": b"2", "/e": b"2", "/f": b"1"}
+    assert groups_of(place.tree()) == {frozenset({"/a", "/e"})}
 
 
 def test_members_are_added_over_what_is_there_and_the_last_of_a_name_wins(place: Place) -> None:

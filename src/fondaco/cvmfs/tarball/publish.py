@@ -7,13 +7,14 @@ its end and the transaction is committed.
 
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from io import BufferedReader
 from typing import NamedTuple, TypeVar
 
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.content import ContentWriter
 from fondaco.cvmfs.entry import Entry, directory, regular
-from fondaco.cvmfs.errors import BadArchive, NotInRepository
+from fondaco.cvmfs.errors import BadArchive
 from fondaco.cvmfs.ingest import LARGE_BYTES, IngestOptions, Piece, Status, StoredFile, ingest
 from fondaco.cvmfs.mirror import Progress
 from fondaco.cvmfs.tarball import members
@@ -136,6 +137,8 @@ class _Placing:
         self._transaction = transaction
         self._options = options
         self._directories = {paths.ROOT}  # known to be there
+        self._origins: dict[str, str] = {}  # hard link → the member that was a file, through other links
+        self._near: dict[tuple[str, str], str] = {}  # such a member, a directory → its first link there
 
     def place(self, piece: Outcome) -> None:
         """Make *piece* take effect."""
@@ -143,18 +146,26 @@ class _Placing:
             self._link(piece)
             return
         entry = piece.entry() if isinstance(piece, StoredFile) else piece.entry
+        if self._origins:
+            self._origins.pop(piece.path, None)
         self._need_parents(piece.path, entry.mtime_ns)
         self._transaction.put(piece.path, entry, over_directory=False)
 
     def _link(self, link: Link) -> None:
-        try:
-            entry = self._transaction.lookup(link.target)
-            if entry is None or entry.is_dir:
-                raise members.refused(link.path, f"it is a hard link to {link.target!r}, which is no file before it")
-            self._need_parents(link.path, entry.mtime_ns)
-            self._transaction.link(link.path, link.target, over_directory=False)
-        except NotInRepository as error:
-            raise members.refused(link.path, error.why) from error
+        """All names of one file in one directory become links of each other, whichever name the archive links to."""
+        path, target = link.path, link.target
+        entry = self._transaction.lookup(target)
+        if entry is None or entry.is_dir:
+            raise members.refused(path, f"it is a hard link to {target!r}, which is no file before it")
+        self._need_parents(path, entry.mtime_ns)
+        origin = self._origins[path] = self._origins.get(target, target)
+        near = self._near.setdefault((origin, paths.parent_of(path)), path)
+        if paths.parent_of(origin) == paths.parent_of(path):
+            near = origin
+        there = self._transaction.lookup(near) if near != path else None
+        if there is not None and replace(there, name=entry.name).same_as(entry):
+            target = near  # else it was replaced by a later member, or is this very path
+        self._transaction.link(path, target, over_directory=False)
 
     def _need_parents(self, path: str, mtime_ns: int) -> None:
         """The tree makes missing parents by itself; here only for those that shall belong to somebody."""
