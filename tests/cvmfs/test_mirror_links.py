@@ -12,6 +12,7 @@ import pytest
 
 from fondaco.cvmfs import check, paths, xattrs
 from fondaco.cvmfs import ingest as ingesting
+from fondaco.cvmfs.entry import regular
 from fondaco.cvmfs.ingest import IngestOptions
 from fondaco.cvmfs.mirror import MirrorOptions
 from tests.cvmfs.conftest import KeyFolder
@@ -114,6 +115,20 @@ def test_a_file_that_an_editor_replaced_is_no_link_any_more(
     (source / "a/edited").replace(source / "a/two")
     place.publish(source, options=options)
     assert shown_groups(place) == {frozenset({"/a/large", "/a/large2"})}
+    assert_sound(place)
+
+
+def test_a_linked_marker_is_the_users_wish(place: Place, source: Path) -> None:
+    with place.publisher.transaction() as transaction:
+        marker = regular(paths.AUTO_MARKER, transaction.store_whole(b""))
+        transaction.put(f"/a/{paths.AUTO_MARKER}", marker)
+        transaction.commit()
+    (source / "a/empty").touch()
+    (source / "a" / paths.CATALOG_MARKER).hardlink_to(source / "a/empty")
+    published = place.publish(source, options=HERE)
+    assert published is not None
+    assert published.catalogs == 2
+    assert f"/a/{paths.AUTO_MARKER}" not in place.tree()
     assert_sound(place)
 
 

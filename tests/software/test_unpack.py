@@ -203,6 +203,14 @@ def test_a_compressed_tar_whose_checksum_is_wrong_is_refused(compression: str) -
         untar(bytes(data))
 
 
+def test_a_plain_tar_cut_between_members_is_refused() -> None:
+    data = tar(a_file("a", b"a" * 700), a_file("b"), mode="w:")
+    for size in (0, 1536, 2560):
+        with pytest.raises(BadArchive):
+            untar(data[:size])
+    assert list(untar(data[: 2560 + 512])) == ["a", "b"]
+
+
 def test_errors_of_reading_the_bucket_pass_through() -> None:
     def broken() -> Iterator[bytes]:
         yield tar(a_file("a", bytes(100_000)), mode="w:")[:2000]

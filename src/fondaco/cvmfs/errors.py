@@ -101,6 +101,12 @@ class BadChange(CvmfsError):
     exit_code = ExitCode.REFUSED
 
 
+class BadArchive(CvmfsError):
+    """A tar archive that is damaged, cut off or unsafe to take apart; mend it, nothing of it was published."""
+
+    exit_code = ExitCode.REFUSED
+
+
 class LimitExceeded(CvmfsError):
     """A size or count beyond what this format or this reader allows; the message names the limit."""
 

@@ -1,4 +1,4 @@
-"""Reading the files of a folder and storing their content, on all cores.
+"""Storing the content of many files, read from a folder or held in memory, on all cores.
 
 Small files are a matter of system calls, during which threads fight for the interpreter lock: 10,000 files of 4 KB take
 1.6 s with two threads and 0.9 s with two processes (2 cores). So they go to forked worker processes in batches where
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from fondaco.cvmfs import paths, xattrs
 from fondaco.cvmfs.content import ContentWriter, Tally
@@ -43,12 +43,21 @@ class IngestOptions:
     processes: int | None = None  # None: one a core where forking is safe and of use; 0: never
 
 
-class SourceFile(NamedTuple):
-    """A regular file to be published."""
+Result_co = TypeVar("Result_co", covariant=True)
+Result = TypeVar("Result")
 
-    source: bytes  # where it is
-    path: str  # where it goes
-    size: int  # bytes, when it was listed
+
+class Piece(Protocol[Result_co]):
+    """Something that :func:`ingest` stores; pieces and results go through pipes where worker processes do it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of content, as far as known."""
+        ...
+
+    def store(self, writer: ContentWriter, *, keep_xattrs: bool) -> Result_co:
+        """Store its content."""
+        ...
 
 
 class Status(NamedTuple):
@@ -72,23 +81,39 @@ class StoredFile(NamedTuple):
         return regular(paths.name_of(self.path), self.content, **self.status._asdict())
 
 
-Batch = list[SourceFile]
-_Done = tuple[list[StoredFile], int, int]  # the files, objects written, their stored size
+class SourceFile(NamedTuple):
+    """A regular file to be published."""
+
+    source: bytes  # where it is
+    path: str  # where it goes
+    size: int  # bytes, when it was listed
+
+    def store(self, writer: ContentWriter, *, keep_xattrs: bool) -> StoredFile:
+        """As :func:`store_file`."""
+        return store_file(writer, self, keep_xattrs=keep_xattrs)
 
 
-def ingest(writer: ContentWriter, files: Iterable[SourceFile], options: IngestOptions) -> Iterator[list[StoredFile]]:
+Batch = list[Piece[Any]]
+_Done = tuple[list[Any], int, int]  # the results, objects written, their stored size
+
+
+def ingest(
+    writer: ContentWriter, files: Iterable[Piece[Result]], options: IngestOptions, *, held: bool = False
+) -> Iterator[list[Result]]:
     """Store the content of *files*; batches come back in their order. OSError of a file ends it.
 
-    *files* is drawn from in the caller's thread.
+    *files* is drawn from in the caller's thread. *held*: they are in memory, so that fewer are drawn ahead where the
+    store is remote, and drawing one may start threads, so that worker processes are forked before.
     """
     local = isinstance(writer.store, LocalStore)
-    batches = _batches(files, BATCH_FILES if local else REMOTE_BATCH_FILES)
-    first = next(batches, None)
-    if first is None:
-        return
+    batches: Iterator[Batch] = _batches(files, BATCH_FILES if local else REMOTE_BATCH_FILES)
     with ExitStack() as stack:
-        pools = _Pools(writer, options, stack, worth_forking=local and len(first) > 1)
-        ahead = AHEAD if local else 2 * REMOTE_THREADS
+        pools = _Pools(writer, options, stack, worth_forking=True) if held and local else None
+        first = next(batches, None)
+        if first is None:
+            return
+        pools = pools or _Pools(writer, options, stack, worth_forking=local and len(first) > 1)
+        ahead = AHEAD if local else REMOTE_THREADS // 2 if held else 2 * REMOTE_THREADS
         for stored, objects, size in in_order(pools.submit, _chain(first, batches), ahead=ahead):
             writer.tally.add(size, objects)
             yield stored
@@ -137,7 +162,7 @@ class _Work:
 
     def __call__(self, batch: Batch) -> _Done:
         writer = replace(self._writer, tally=Tally())
-        stored = [store_file(writer, file, keep_xattrs=self._keep_xattrs) for file in batch]
+        stored = [piece.store(writer, keep_xattrs=self._keep_xattrs) for piece in batch]
         return stored, writer.tally.objects, writer.tally.bytes
 
 
@@ -176,8 +201,13 @@ def store_file(writer: ContentWriter, file: SourceFile, *, keep_xattrs: bool) ->
 def read_xattrs(source: bytes) -> bytes | None:
     """The blob of the attributes that are published of a file."""
     names = [os.fsencode(name) for name in os.listxattr(source, follow_symlinks=False)]
-    kept = [name for name in names if name.startswith(KEPT_XATTR_PREFIXES) or name in KEPT_XATTRS]
+    kept = filter(is_kept_xattr, names)
     return xattrs.pack({name: os.getxattr(source, name, follow_symlinks=False) for name in kept})
+
+
+def is_kept_xattr(name: bytes) -> bool:
+    """Whether an attribute of that name is published, if any are."""
+    return name.startswith(KEPT_XATTR_PREFIXES) or name in KEPT_XATTRS
 
 
 def _content(writer: ContentWriter, read: Callable[[int], bytes], size: int) -> Content:
@@ -189,7 +219,7 @@ def _content(writer: ContentWriter, read: Callable[[int], bytes], size: int) -> 
     return writer.write(iter(lambda: read(READ_BLOCK_BYTES), b""))
 
 
-def _batches(files: Iterable[SourceFile], most: int) -> Iterator[Batch]:
+def _batches(files: Iterable[Piece[Any]], most: int) -> Iterator[Batch]:
     """Small files together, in order; a large one alone."""
     batch: Batch = []
     size = 0

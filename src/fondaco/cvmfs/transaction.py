@@ -115,17 +115,15 @@ class Transaction:
         """BadName or AlreadyExists for a tag that :meth:`commit` could not make, before any work is done for it."""
         self.head.history.check_free(name)
 
-    def put(self, path: str, entry: Entry) -> bool:
+    def put(self, path: str, entry: Entry, *, over_directory: bool = True) -> bool:
         """Make *path* show *entry*, its content being stored already; False when it does so already.
 
-        Missing parents are made, as old as the entry. A directory put over a directory keeps what is in it. A file that
-        changes leaves its hard-link group. BadPath, BadChange for what a repository cannot hold.
+        Missing parents are made, as old as the entry. A directory put over a directory keeps what is in it; a file put
+        there takes its place unless *over_directory* is False. A file that changes leaves its hard-link group. BadPath,
+        BadChange for what a repository cannot hold.
         """
-        changed = self._tree.put(path, entry, parents_mtime_ns=entry.mtime_ns)
-        if changed and entry.name == CATALOG_MARKER:  # the user's own wish from now on, not to be merged away
-            self._tree.remove(f"{paths.parent_of(path)}/{AUTO_MARKER}")
-        self._changed += changed
-        return changed
+        changed = self._tree.put(path, entry, parents_mtime_ns=entry.mtime_ns, over_directory=over_directory)
+        return self._noted([path], changed)
 
     def put_links(self, places: Sequence[str], entry: Entry) -> bool:
         """Make *places*, paths in one directory, show *entry* as hard links of each other: clients give them one inode.
@@ -133,23 +131,27 @@ class Transaction:
         Other files leave the group; one place alone becomes a file without links. False when all is so already.
         *entry*'s name does not matter. BadPath, BadChange.
         """
-        changed = self._tree.put_links(places, entry, parents_mtime_ns=entry.mtime_ns)
-        self._changed += len(places) if changed else 0
-        return changed
+        return self._noted(places, self._tree.put_links(places, entry, parents_mtime_ns=entry.mtime_ns))
 
-    def link(self, path: str, target: str) -> bool:
-        """Make *path* a hard link of the file *target*; False when it is one.
+    def link(self, path: str, target: str, *, over_directory: bool = True) -> bool:
+        """Make *path* a hard link of the file *target*; False when it is one. *over_directory* as in :meth:`put`.
 
         In another directory it becomes a file of its own that shares the content. NotInRepository, BadPath, BadChange.
         """
-        changed = self._tree.link(path, target)
-        self._changed += changed
-        return changed
+        return self._noted([path], self._tree.link(path, target, over_directory=over_directory))
 
     def remove(self, path: str) -> bool:
         """Take *path* and all below it away; False when it is not there."""
         changed = self._tree.remove(path)
         self._changed += changed
+        return changed
+
+    def _noted(self, places: Sequence[str], changed: bool) -> bool:
+        """Count what *changed*; a marker put there is the user's own wish from now on, not to be merged away."""
+        for place in places if changed else ():
+            if paths.name_of(place) == CATALOG_MARKER:
+                self._tree.remove(f"{paths.parent_of(place)}/{AUTO_MARKER}")
+            self._changed += 1
         return changed
 
     # -- ending ------------------------------------------------------------------------------------------------------

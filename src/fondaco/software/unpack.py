@@ -5,28 +5,24 @@ Whoever made the archive is not trusted. Refused, and with it the whole archive:
 encrypted members, and more members or bytes than the limits allow. Bytes are counted as they come.
 """
 
-import bz2
-import gzip
-import lzma
 import stat
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BufferedReader, RawIOBase
-from typing import IO, Any, Self, cast
+from io import BufferedReader
+from typing import IO, TYPE_CHECKING, Any
 
 from fondaco.cvmfs.paths import MAX_SYMLINK_BYTES, encode
+from fondaco.cvmfs.tarball.stream import BlockFile, TarReader, blocks_of, reporting_damage
 from fondaco.software.errors import BadArchive
 from fondaco.software.keys import place
 from fondaco.software.posix import DIRECTORY_MODE, KEPT_MODE_BITS, MAX_ID, NANO, Kind
 from fondaco.software.refusal import Refusal
 
-MAX_EXTENDED_HEADER_BYTES = 1 << 20  # tar keeps long names in headers of any size, and tarfile reads them into memory
-BLOCK_BYTES = 1 << 20
+if TYPE_CHECKING:
+    import tarfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +66,11 @@ def tar_members(blocks: Iterable[bytes], size: int, into: str, limits: UnpackLim
     """
     guard = _Guard(limits, size, into)
     with _as_bad_archive():
-        plain = _decompressed(BufferedReader(_Blocks(blocks)))
-        with tarfile.open(fileobj=plain, mode="r|", tarinfo=_TarInfo) as archive:
-            for info in archive:
-                yield guard.admit(_tar_member(archive, info, guard))
-        for _ in guard.counted(_blocks_of(plain)):
-            pass  # what follows the last member; at the end of a compressed stream its checksum is compared
+        archive = TarReader(BufferedReader(BlockFile(blocks)))
+        for info in archive:
+            yield guard.admit(_tar_member(archive, info, guard))
+        for _ in guard.counted(archive.rest()):
+            pass
 
 
 def zip_members(file: IO[bytes], size: int, into: str, limits: UnpackLimits) -> Iterator[Member]:
@@ -159,37 +154,7 @@ def _check_target(path: str, target: str) -> str:
 # -- tar ---------------------------------------------------------------------------------------------------------------
 
 
-def _decompressed(file: BufferedReader) -> IO[bytes]:
-    """*file* without its compression. tarfile could do it too, but does not compare checksums of a stream."""
-    start = file.peek(6)
-    if start.startswith(b"\x1f\x8b"):
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb"))
-    if start.startswith(b"BZh"):
-        return bz2.BZ2File(file, "rb")
-    if start.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMAFile(file, "rb")
-    return file
-
-
-class _TarInfo(tarfile.TarInfo):
-    """A header whose extended forms are of bounded size."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        info = super().frombuf(buf, encoding, errors)
-        extended = info.type in (
-            tarfile.XHDTYPE,
-            tarfile.XGLTYPE,
-            tarfile.SOLARIS_XHDTYPE,
-            tarfile.GNUTYPE_LONGNAME,
-            tarfile.GNUTYPE_LONGLINK,
-        )
-        if extended and info.size > MAX_EXTENDED_HEADER_BYTES:
-            raise tarfile.ReadError("an extended header is too large")
-        return info
-
-
-def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, guard: _Guard) -> Member:
+def _tar_member(archive: TarReader, info: "tarfile.TarInfo", guard: _Guard) -> Member:
     path = guard.inner_path(info.name)
     common: dict[str, Any] = {
         "path": path,
@@ -206,8 +171,7 @@ def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, guard: _Guard) 
         return Member(kind=Kind.FILE, same_as=guard.inner_path(info.linkname), **common)
     if not info.isreg():
         raise _bad(f"{path!r} is a device, fifo or socket")
-    file = archive.extractfile(info)
-    return Member(kind=Kind.FILE, blocks=guard.counted(_blocks_of(file)) if file else (), **common)
+    return Member(kind=Kind.FILE, blocks=guard.counted(archive.blocks(info)), **common)
 
 
 # -- zip ---------------------------------------------------------------------------------------------------------------
@@ -245,51 +209,20 @@ def _zip_time(info: zipfile.ZipInfo) -> int | None:
 
 def _zip_blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     with archive.open(info) as file:
-        yield from _blocks_of(file)
+        yield from blocks_of(file)
 
 
 # -- common ------------------------------------------------------------------------------------------------------------
 
 
-def _blocks_of(file: IO[bytes]) -> Iterator[bytes]:
-    while block := file.read(BLOCK_BYTES):
-        yield block
-
-
-class _Blocks(RawIOBase):
-    """Blocks as a file that is read from front to back."""
-
-    def __init__(self, blocks: Iterable[bytes]) -> None:
-        super().__init__()
-        self._blocks = iter(blocks)
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        while not self._rest:
-            block = next(self._blocks, None)
-            if block is None:
-                return 0
-            self._rest = memoryview(block)
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-
 @contextmanager
 def _as_bad_archive() -> Iterator[None]:
     """What the libraries raise about an archive, as BadArchive; errors of reading the bucket pass."""
-    try:
-        yield
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise _bad(str(error) or type(error).__name__) from error
-    except (NotImplementedError, RuntimeError, UnicodeError, ValueError) as error:
-        raise _bad(f"it uses what cannot be read here ({error})") from error
-    except OSError as error:
-        raise _bad(str(error)) from error
+    with reporting_damage(_bad):
+        try:
+            yield
+        except zipfile.BadZipFile as error:
+            raise _bad(str(error)) from error
 
 
 def _bad(why: str) -> BadArchive:

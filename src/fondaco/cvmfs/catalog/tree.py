@@ -104,9 +104,10 @@ class CatalogTree:
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
-    def put(self, path: str, entry: Entry, *, parents_mtime_ns: int = 0) -> bool:
+    def put(self, path: str, entry: Entry, *, parents_mtime_ns: int = 0, over_directory: bool = True) -> bool:
         """Make *path* be *entry*; False when it is so already. A directory put over a directory keeps its content.
 
+        Anything else replaces a directory and all below it, unless *over_directory* is False: then it is a BadChange.
         A file that changes leaves its hard-link group, as one that an editor replaces; one that does not stays in it.
         """
         paths.check_path(path)
@@ -125,6 +126,8 @@ class CatalogTree:
             return self._put_over_directory(path, old, entry)
         if old is not None and old.same_as(entry):
             return False
+        if not over_directory:
+            _refuse_directory(path, old)
         self._set_row(catalog, path, old, entry if entry.is_dir else entry.alone())
         return True
 
@@ -156,7 +159,7 @@ class CatalogTree:
             self._set_row(catalog, place, old[place], linked)
         return True
 
-    def link(self, path: str, target: str) -> bool:
+    def link(self, path: str, target: str, *, over_directory: bool = True) -> bool:
         """Make *path* a hard link of the file at *target*; False when it is one.
 
         In another directory it becomes a file of its own with the same content: the format has no links across
@@ -172,10 +175,12 @@ class CatalogTree:
         entry = replace(source, name=paths.name_of(path))
         parent = paths.parent_of(path)
         if parent != paths.parent_of(target):
-            return self.put(path, entry, parents_mtime_ns=entry.mtime_ns)
+            return self.put(path, entry, parents_mtime_ns=entry.mtime_ns, over_directory=over_directory)
         _refuse_odd_marker(path, entry)
         catalog = self.catalog_of(parent)
         old = self._row(catalog, path)
+        if not over_directory:
+            _refuse_directory(path, old)
         if old is not None and old.hardlink_group and old.hardlink_group == source.hardlink_group:
             return False
         self._set_row(catalog, path, old, replace(entry, hardlink_group=catalog.group_of(target, source)))
@@ -351,6 +356,11 @@ class CatalogTree:
         catalog.entries_when_stored = catalog.own.entries
         catalog.digest = digest
         catalog.dirty = False
+
+
+def _refuse_directory(path: str, old: Entry | None) -> None:
+    if old is not None and old.is_dir:
+        raise BadChange(f"{path!r} cannot be replaced", "it is a directory", "remove the directory first")
 
 
 def _refuse_odd_marker(path: str, entry: Entry) -> None:

@@ -1,7 +1,7 @@
 """The time in which objects are removed from a store whose lock keeps nobody out.
 
 A publisher does not upload an object that is there already, so none may be removed between its look and its commit.
-In a folder the lock sees to that. On S3 this does (docs/decisions/0004):
+In a folder the lock sees to that. On S3 this does (docs/decisions/0005):
 
 1. The collector decides what to remove, and creates the file ``.fondaco_sweep`` (only while there is none).
 2. It commits a manifest of its own. Every publisher that began before fails at its commit: the manifest is another.
