@@ -73,19 +73,19 @@ class Entry:
 
     @property
     def is_dir(self) -> bool:
-        return bool(self.flags & DIR)
+        return stat.S_ISDIR(self.mode)  # as clients: the mode counts, flags of the type came late and may be absent
 
     @property
     def is_symlink(self) -> bool:
-        return bool(self.flags & SYMLINK)
+        return stat.S_ISLNK(self.mode)
 
     @property
     def is_regular(self) -> bool:
-        return self.flags & (DIR | FILE | SYMLINK | SPECIAL) == FILE
+        return stat.S_ISREG(self.mode)
 
     @property
     def is_special(self) -> bool:
-        return bool(self.flags & SPECIAL)
+        return not (self.is_dir or self.is_symlink or self.is_regular)
 
     @property
     def is_chunked(self) -> bool:
@@ -99,6 +99,16 @@ class Entry:
     def is_mountpoint(self) -> bool:
         """A directory whose content is in a nested catalog."""
         return bool(self.flags & NESTED_MOUNTPOINT)
+
+    @property
+    def is_bind_mountpoint(self) -> bool:
+        """A directory that shows another root catalog."""
+        return bool(self.flags & BIND_MOUNTPOINT)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Found by its name, but in no listing."""
+        return bool(self.flags & HIDDEN)
 
     @property
     def algorithm(self) -> Algorithm:

@@ -245,9 +245,9 @@ DAMAGE: dict[str, tuple[set[Code], str, list[Edit]]] = {
         ],
     ),
     "a file in a file": ({Code.DANGLING}, "", [insert("/bin/hello/x")]),
-    "an unknown type": ({Code.KIND}, "", [set_row(HELLO, f"mode = {0o170644}")]),
+    "an unknown type": ({Code.KIND, Code.COUNTER}, "", [set_row(HELLO, f"mode = {0o170644}")]),
     "a type that the flags deny": (
-        {Code.KIND},
+        {Code.KIND, Code.COUNTER},
         "",
         [set_row(HELLO, f"mode = {0o010644}, hash = NULL, size = 0"), counter("file_size", -21)],
     ),

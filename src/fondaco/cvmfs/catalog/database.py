@@ -16,7 +16,6 @@ from fondaco.cvmfs.sqlite_image import FAULTS, open_image
 MAX_CATALOG_BYTES = 1 << 31  # an uncompressed catalog larger than this is refused
 
 _SELECT = f"SELECT {schema.ROW_COLUMNS} FROM catalog "
-_LATER_COLUMNS = {"xattr", "mtimens"}  # since schema revisions 2 and 7
 _WHERE_KEY = "WHERE md5path_1 = ? AND md5path_2 = ?"
 
 _Row = tuple[  # columns of schema.ROW_COLUMNS; a foreign catalog may hold NULL anywhere
@@ -36,14 +35,15 @@ _Row = tuple[  # columns of schema.ROW_COLUMNS; a foreign catalog may hold NULL 
 
 
 class NestedReference:
-    """A row of ``nested_catalogs``: where a nested catalog begins and which object it is."""
+    """A row of ``nested_catalogs`` or ``bind_mountpoints``: where another catalog begins and which object it is."""
 
-    __slots__ = ("digest", "path", "size")
+    __slots__ = ("digest", "is_bind", "path", "size")
 
-    def __init__(self, path: str, digest: Digest, size: int) -> None:
+    def __init__(self, path: str, digest: Digest, size: int, *, is_bind: bool = False) -> None:
         self.path = path  # mountpoint, "/a/b"
         self.digest = digest
         self.size = size  # bytes of the uncompressed database, 0 when not recorded
+        self.is_bind = is_bind  # a root catalog (of a tag, say), whose own paths begin elsewhere
 
 
 class CatalogDatabase:
@@ -53,6 +53,8 @@ class CatalogDatabase:
         self.connection = connection
         self.mountpoint = mountpoint
         self._select = _SELECT
+        self._nested_size = "coalesce(size, 0)"
+        self._has_bind = True
 
     @classmethod
     def load(cls, image: bytes, *, expected_mountpoint: str | None = None) -> Self:
@@ -63,6 +65,7 @@ class CatalogDatabase:
             version = str(properties.get("schema", ""))
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             columns = {row[1] for row in connection.execute("PRAGMA table_info(catalog)")}
+            nested_columns = {row[1] for row in connection.execute("PRAGMA table_info(nested_catalogs)")}
         except FAULTS as error:
             raise _malformed(str(error)) from error
         if version not in schema.READABLE_SCHEMAS:
@@ -74,8 +77,13 @@ class CatalogDatabase:
         if expected_mountpoint is not None and mountpoint != expected_mountpoint:
             raise _malformed(f"it is mounted at {mountpoint!r} instead of {expected_mountpoint!r}")
         catalog = cls(connection, mountpoint)
-        for column in _LATER_COLUMNS - columns:  # of an older schema revision, which clients read as well
-            catalog._select = catalog._select.replace(f" {column}", " NULL")
+        revision = schema.revision_of(properties)
+        for column, since in schema.COLUMNS_SINCE.items():
+            if revision < since or column not in columns:
+                catalog._select = catalog._select.replace(f" {column}", " NULL")
+        if revision < schema.NESTED_SIZE_SINCE or "size" not in nested_columns:
+            catalog._nested_size = "0"
+        catalog._has_bind = revision >= schema.BIND_MOUNTPOINTS_SINCE and "bind_mountpoints" in tables
         return catalog
 
     def close(self) -> None:
@@ -109,8 +117,15 @@ class CatalogDatabase:
 
     def nested(self) -> list[NestedReference]:
         """The nested catalogs that begin in this one."""
-        rows = self._rows("SELECT path, sha1, coalesce(size, 0) FROM nested_catalogs")
-        return [NestedReference(path, Digest.parse(text), size) for path, text, size in rows]
+        rows = self._rows(f"SELECT path, sha1, {self._nested_size} FROM nested_catalogs")
+        return [_reference(row) for row in rows]
+
+    def bind_mountpoints(self) -> list[NestedReference]:
+        """Directories that show another root catalog, such as that of a tag."""
+        if not self._has_bind:
+            return []
+        rows = self._rows("SELECT path, sha1, coalesce(size, 0) FROM bind_mountpoints")
+        return [_reference(row, is_bind=True) for row in rows]
 
     def counters(self) -> tuple[Counters, Counters]:
         """The statistics: (self, subtree). Absent counters read as 0."""
@@ -124,6 +139,13 @@ class CatalogDatabase:
             yield from self.connection.execute(sql, parameters)
         except FAULTS as error:
             raise _malformed(str(error)) from error
+
+
+def _reference(row: tuple[object, ...], *, is_bind: bool = False) -> NestedReference:
+    match row:
+        case (str(path), str(text), int(size)) if size >= 0:
+            return NestedReference(path, Digest.parse(text), size, is_bind=is_bind)
+    raise _malformed(f"a nested catalog is registered as {row!r:.200}")
 
 
 def _entry(row: _Row) -> Entry:

@@ -59,6 +59,7 @@ def split(tree: Catalogs, catalog: WritableCatalog, path: str) -> WritableCatalo
         _hand_over(tree, catalog, child, mountpoint)
     for moved, entry in catalog.take_rows(list(directories(catalog, path))):
         child.insert(moved, entry)
+    child.bind(catalog.take_bind(path))
     catalog.set_flags(path, on=NESTED_MOUNTPOINT)
     catalog.opened[path] = child
     tree.forget_homes(path)
@@ -72,6 +73,7 @@ def merge(tree: Catalogs, catalog: WritableCatalog, path: str) -> None:
         _hand_over(tree, child, catalog, mountpoint)
     for moved, entry in child.take_rows(list(directories(child, path))):
         catalog.insert(moved, entry)
+    catalog.bind(child.take_bind(path))
     catalog.set_flags(path, off=NESTED_MOUNTPOINT)
     catalog.below.add(child.total_when_stored, -1)
     catalog.forget(path)

@@ -173,6 +173,7 @@ class CatalogTree:
             for mountpoint in nesting.mountpoints(catalog, path):
                 nesting.drop(self, catalog, mountpoint)
             catalog.drop_rows(list(nesting.directories(catalog, path)))
+            catalog.take_bind(path)
         catalog.delete(path, old)
         self._add_links(paths.parent_of(path), -1)
         self.forget_below(path)
@@ -186,8 +187,9 @@ class CatalogTree:
                 missing.append(path)
                 path = paths.parent_of(path)
                 continue
-            if not entry.is_dir:
-                raise BadChange(f"nothing can be published below {path!r}", "it is no directory", "remove it first")
+            if not entry.is_dir or entry.is_bind_mountpoint:
+                why = "it shows another revision" if entry.is_dir else "it is no directory"
+                raise BadChange(f"nothing can be published below {path!r}", why, "remove it first")
             self._directories.add(path)
         for absent in reversed(missing):
             catalog = self.catalog_of(paths.parent_of(absent))

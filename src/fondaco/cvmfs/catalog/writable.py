@@ -19,7 +19,10 @@ MAX_FREE_PAGES = 0.20
 PENDING_ROWS = 5_000  # rows held back for one executemany; bounds memory, more gains nothing measurable
 
 # Names and link targets may hold bytes that are not UTF-8; those are bound as blobs, and the casts keep them text.
-_INSERT = "INSERT INTO catalog VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)"
+_INSERT = (  # by name: a catalog that was brought up from an older schema revision has its columns in another order
+    f"INSERT INTO catalog (md5path_1, md5path_2, parent_1, parent_2, {schema.ROW_COLUMNS})"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)"
+)
 _UPDATE = (
     "UPDATE catalog SET hardlinks = ?, hash = ?, size = ?, mode = ?, mtime = ?, mtimens = ?, flags = ?,"
     " name = CAST(? AS TEXT), symlink = CAST(? AS TEXT), uid = ?, gid = ?, xattr = ?"
@@ -63,15 +66,22 @@ class WritableCatalog(CatalogDatabase):
 
     @classmethod
     def open(cls, image: bytes, mountpoint: str, digest: Digest) -> Self:
-        """A stored catalog, ready for change."""
+        """A stored catalog, ready for change; one of an older schema revision is brought up to the current one."""
         catalog = cls.load(image, expected_mountpoint=mountpoint)
-        revision = catalog.properties().get("schema_revision", "0")
-        if revision != schema.SCHEMA_REVISION:
+        properties = catalog.properties()
+        version, revision = properties["schema"], schema.revision_of(properties)
+        if version != schema.SCHEMA or revision > int(schema.SCHEMA_REVISION):
             raise BadChange(
                 f"the catalog at {mountpoint or '/'} cannot be changed",
-                f"its schema revision is {revision}, this publisher writes {schema.SCHEMA_REVISION}",
-                "open the repository once for writing with current CernVM-FS server tools, which upgrade it",
+                f"its schema is {version} revision {revision}, this publisher writes {schema.SCHEMA} revision"
+                f" {schema.SCHEMA_REVISION}",
+                "use a publisher of its generation",
             )
+        if revision < int(schema.SCHEMA_REVISION):
+            for statement in schema.upgrades(revision):
+                list(catalog._rows(statement))
+            connection = catalog.connection
+            catalog = cls(connection, mountpoint)
         catalog.digest = digest
         catalog.own, catalog.below = catalog.counters()
         catalog.total_when_stored = catalog.total()
@@ -166,6 +176,18 @@ class WritableCatalog(CatalogDatabase):
         self.references.pop(mountpoint, None)
         self.opened.pop(mountpoint, None)
         self.dirty = True
+
+    def bind(self, references: Iterable[NestedReference]) -> None:
+        """Record bind mountpoints."""
+        rows = [(_bindable(item.path), str(item.digest), item.size) for item in references]
+        self.connection.executemany("INSERT OR REPLACE INTO bind_mountpoints VALUES (CAST(? AS TEXT), ?, ?)", rows)
+
+    def take_bind(self, top: str) -> list[NestedReference]:
+        """Forget the bind mountpoints at and below *top*; what they were."""
+        taken = [item for item in self.bind_mountpoints() if item.path == top or paths.is_below(item.path, top)]
+        sql = "DELETE FROM bind_mountpoints WHERE path = CAST(? AS TEXT)"
+        self.connection.executemany(sql, [(_bindable(item.path),) for item in taken])
+        return taken
 
     # -- storing ---------------------------------------------------------------------------------------------------
 

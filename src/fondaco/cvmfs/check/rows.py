@@ -63,8 +63,11 @@ def read_row(values: tuple[Any, ...]) -> tuple[Entry, list[Fault]]:
     ), faults + list(_time_faults(row["mtimens"]))
 
 
-def entry_faults(entry: Entry, *, is_root: bool = False) -> Iterator[Fault]:
-    """What is wrong with *entry* by itself; chunks must be loaded. *is_root*: the first row of a catalog."""
+def entry_faults(entry: Entry, *, is_root: bool = False, special_flag: bool = True) -> Iterator[Fault]:
+    """What is wrong with *entry* by itself; chunks must be loaded.
+
+    *is_root*: the first row of a catalog. Without *special_flag*, the catalog is older than the flag of special files.
+    """
     if not is_root:
         reason = paths.name_fault(entry.name)
         if reason:
@@ -73,7 +76,7 @@ def entry_faults(entry: Entry, *, is_root: bool = False) -> Iterator[Fault]:
     if kind not in _KINDS and kind not in _SPECIALS:
         yield Code.KIND, f"its mode {entry.mode:o} is of no known type"
         return
-    expected = _KINDS.get(kind, flags.FILE | flags.SPECIAL)
+    expected = _KINDS.get(kind, flags.FILE | (flags.SPECIAL if special_flag else 0))
     if entry.flags & _KIND_BITS != expected:
         yield Code.KIND, f"its flags {entry.flags} do not fit its mode {entry.mode:o}"
     yield from _flag_faults(entry, kind)
