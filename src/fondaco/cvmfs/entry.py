@@ -31,6 +31,8 @@ DIRECT_IO = 0x10000
 
 NANO = 1_000_000_000
 
+_ALGORITHMS = {algorithm.value: algorithm for algorithm in Algorithm}  # asking an enum takes three times as long
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -112,7 +114,8 @@ class Entry:
 
     @property
     def algorithm(self) -> Algorithm:
-        return Algorithm(((self.flags & HASH_MASK) >> HASH_SHIFT) + 1)
+        number = ((self.flags & HASH_MASK) >> HASH_SHIFT) + 1
+        return _ALGORITHMS.get(number) or Algorithm(number)
 
     @property
     def compression(self) -> Compression:

@@ -1,14 +1,16 @@
 """A file catalog opened for reading: an SQLite image in memory."""
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Self
+from types import NoneType
+from typing import Any, Self, cast
 
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog import schema
 from fondaco.cvmfs.catalog.counters import COUNTER_NAMES, Counters
-from fondaco.cvmfs.digest import Digest
+from fondaco.cvmfs.digest import DIGEST_BYTES, Digest
 from fondaco.cvmfs.entry import NANO, Chunk, Entry
 from fondaco.cvmfs.errors import MalformedData
 from fondaco.cvmfs.sqlite_image import FAULTS, open_image
@@ -18,20 +20,16 @@ MAX_CATALOG_BYTES = 1 << 31  # an uncompressed catalog larger than this is refus
 _SELECT = f"SELECT {schema.ROW_COLUMNS} FROM catalog "
 _WHERE_KEY = "WHERE md5path_1 = ? AND md5path_2 = ?"
 
-_Row = tuple[  # columns of schema.ROW_COLUMNS; a foreign catalog may hold NULL anywhere
-    int | None,
-    bytes | None,
-    int | None,
-    int | None,
-    int | None,
-    int | None,
-    int | None,
-    str | None,
-    str | None,
-    int | None,
-    int | None,
-    bytes | None,
-]
+# Columns of schema.ROW_COLUMNS, as every good publisher writes them.
+_Row = tuple[int, bytes | None, int, int, int, int | None, int, str, str, int, int, bytes | None]
+_INTEGER, _TEXT, _BLOB, _OPTIONAL = (int,), (str,), (bytes, NoneType), (int, NoneType)
+_TYPES = (
+    _INTEGER, _BLOB, _INTEGER, _INTEGER, _INTEGER, _OPTIONAL, _INTEGER, _TEXT, _TEXT, _INTEGER, _INTEGER, _BLOB,
+)  # fmt: skip
+_USUAL = set(itertools.product(*_TYPES))
+_NO_HASH = bytes(DIGEST_BYTES)
+_MAX_REAL = float(1 << 62)  # beyond it a real number is no time or size
+_MAX_MODE = (1 << 32) - 1  # mode_t
 
 
 class NestedReference:
@@ -67,15 +65,15 @@ class CatalogDatabase:
             columns = {row[1] for row in connection.execute("PRAGMA table_info(catalog)")}
             nested_columns = {row[1] for row in connection.execute("PRAGMA table_info(nested_catalogs)")}
         except FAULTS as error:
-            raise _malformed(str(error)) from error
+            raise malformed(str(error)) from error
         if version not in schema.READABLE_SCHEMAS:
-            raise _malformed(f"its schema is {version!r}, not one of {', '.join(schema.READABLE_SCHEMAS)}")
+            raise malformed(f"its schema is {version!r}, not one of {', '.join(schema.READABLE_SCHEMAS)}")
         missing = {"catalog", "nested_catalogs", "statistics", "chunks"} - tables
         if missing:
-            raise _malformed(f"it has no table {min(missing)}")
+            raise malformed(f"it has no table {min(missing)}")
         mountpoint = str(properties.get("root_prefix", paths.ROOT))
         if expected_mountpoint is not None and mountpoint != expected_mountpoint:
-            raise _malformed(f"it is mounted at {mountpoint!r} instead of {expected_mountpoint!r}")
+            raise malformed(f"it is mounted at {mountpoint!r} instead of {expected_mountpoint!r}")
         catalog = cls(connection, mountpoint)
         revision = schema.revision_of(properties)
         for column, since in schema.COLUMNS_SINCE.items():
@@ -113,7 +111,7 @@ class CatalogDatabase:
     def chunks(self, path: str) -> tuple[Chunk, ...]:
         """The chunks of a file in order of offset."""
         rows = self._rows(f"SELECT offset, size, hash FROM chunks {_WHERE_KEY} ORDER BY offset", paths.path_key(path))
-        return tuple(Chunk(offset, size, bytes(digest or b"")) for offset, size, digest in rows)
+        return tuple(_chunk(row) for row in rows)
 
     def nested(self) -> list[NestedReference]:
         """The nested catalogs that begin in this one."""
@@ -129,7 +127,9 @@ class CatalogDatabase:
 
     def counters(self) -> tuple[Counters, Counters]:
         """The statistics: (self, subtree). Absent counters read as 0."""
-        values = {name: int(value) for name, value in self._rows("SELECT counter, value FROM statistics")}
+        values = dict(self._rows("SELECT counter, value FROM statistics"))
+        if not all(isinstance(value, int) for value in values.values()):
+            raise malformed("a counter of its statistics is no number")
         own = {name: values.get(f"self_{name}", 0) for name in COUNTER_NAMES}
         below = {name: values.get(f"subtree_{name}", 0) for name in COUNTER_NAMES}
         return Counters(**own), Counters(**below)
@@ -138,39 +138,60 @@ class CatalogDatabase:
         try:
             yield from self.connection.execute(sql, parameters)
         except FAULTS as error:
-            raise _malformed(str(error)) from error
+            raise malformed(str(error)) from error
 
 
 def _reference(row: tuple[object, ...], *, is_bind: bool = False) -> NestedReference:
     match row:
         case (str(path), str(text), int(size)) if size >= 0:
             return NestedReference(path, Digest.parse(text), size, is_bind=is_bind)
-    raise _malformed(f"a nested catalog is registered as {row!r:.200}")
+    raise malformed(f"a nested catalog is registered as {row!r:.200}")
 
 
-def _entry(row: _Row) -> Entry:
-    links, digest, size, mode, mtime, mtime_ns, flags, name, link, uid, gid, xattr = row
-    if name is None or link is None or size is None or mode is None or flags is None:
-        raise _malformed(f"the row of {name!r} has NULL where a value belongs")
+def _entry(row: tuple[Any, ...]) -> Entry:
+    if tuple(map(type, row)) not in _USUAL:
+        row = tuple(map(_as_clients_read, row, _TYPES))
+    links, digest, size, mode, mtime, mtime_ns, flags, name, link, uid, gid, xattr = cast("_Row", row)
+    if not 0 <= mode <= _MAX_MODE:
+        raise malformed(f"the mode of {name!r:.300} is {mode}")
     return Entry(
         name=name,
         mode=mode,
         flags=flags,
         size=size,
-        mtime_ns=int(mtime or 0) * NANO + (mtime_ns or 0),
-        uid=uid or 0,
-        gid=gid or 0,
-        digest=digest or None,
+        mtime_ns=mtime * NANO + (mtime_ns or 0),
+        uid=uid,
+        gid=gid,
+        digest=digest if digest and digest != _NO_HASH else None,
         symlink=link,
         xattrs=xattr,
-        linkcount=(links or 0) & 0xFFFFFFFF,
-        hardlink_group=(links or 0) >> 32,
+        linkcount=links & 0xFFFFFFFF,
+        hardlink_group=links >> 32,
     )
+
+
+def _as_clients_read(value: Any, types: tuple[type, ...]) -> Any:
+    """A value of another SQL type than publishers write, as far as clients make sense of it: NULL is 0, 1.5 is 1."""
+    if isinstance(value, types):
+        return value
+    if types is _INTEGER and value is None:
+        return 0
+    if int in types and isinstance(value, float) and abs(value) < _MAX_REAL:
+        return int(value)
+    raise malformed(f"a row holds {value!r:.100} where {' or '.join(kind.__name__ for kind in types)} belongs")
+
+
+def _chunk(row: tuple[object, ...]) -> Chunk:
+    match row:
+        case (int(offset), int(size), bytes() | None as digest):
+            return Chunk(offset, size, digest or b"")
+    raise malformed(f"a chunk is {row!r:.200}")
 
 
 def _with_chunks(entry: Entry, chunks: tuple[Chunk, ...]) -> Entry:
     return replace(entry, chunks=chunks)
 
 
-def _malformed(why: str) -> MalformedData:
+def malformed(why: str) -> MalformedData:
+    """The error of a catalog that is not what it should be."""
     return MalformedData("a catalog cannot be read", why, "run check; publish again from an intact revision")

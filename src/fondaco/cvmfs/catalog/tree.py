@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog import nesting
 from fondaco.cvmfs.catalog.balance import Balance
-from fondaco.cvmfs.catalog.database import NestedReference
+from fondaco.cvmfs.catalog.database import NestedReference, malformed
 from fondaco.cvmfs.catalog.writable import WritableCatalog
 from fondaco.cvmfs.digest import Digest
 from fondaco.cvmfs.entry import DIR, Content, Entry, directory
@@ -85,6 +85,8 @@ class CatalogTree:
         """A nested catalog of *parent*, loaded when it is needed first."""
         child = parent.opened.get(mountpoint)
         if child is None:
+            if mountpoint not in parent.references:
+                raise malformed(f"{mountpoint} is a mountpoint, but no catalog is registered for it")
             digest = parent.references[mountpoint].digest
             child = WritableCatalog.open(self._fetch(digest), mountpoint, digest)
             child.parent = parent

@@ -8,11 +8,12 @@ from typing import Any, Self
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog import schema
 from fondaco.cvmfs.catalog.counters import COUNTER_NAMES, Counters
-from fondaco.cvmfs.catalog.database import CatalogDatabase, NestedReference
+from fondaco.cvmfs.catalog.database import CatalogDatabase, NestedReference, malformed
 from fondaco.cvmfs.digest import NULL_DIGEST_TEXT, Digest
 from fondaco.cvmfs.entry import DIR, NANO, NESTED_MOUNTPOINT, NESTED_ROOT, Entry
 from fondaco.cvmfs.errors import BadChange
 from fondaco.cvmfs.paths import PathKey, path_key
+from fondaco.cvmfs.sqlite_image import FAULTS
 
 MAX_ROWID_WASTE = 0.25  # inode ranges are sized by MAX(rowid); the reference publisher compacts above this share too
 MAX_FREE_PAGES = 0.20
@@ -79,7 +80,7 @@ class WritableCatalog(CatalogDatabase):
             )
         if revision < int(schema.SCHEMA_REVISION):
             for statement in schema.upgrades(revision):
-                list(catalog._rows(statement))
+                catalog._run(statement)
             connection = catalog.connection
             catalog = cls(connection, mountpoint)
         catalog.digest = digest
@@ -110,8 +111,8 @@ class WritableCatalog(CatalogDatabase):
         key = path_key(path)
         self.flush()
         if old.is_chunked:
-            self.connection.execute(f"DELETE FROM chunks WHERE {_BY_KEY}", key)
-        self.connection.execute(_UPDATE, (*_columns(entry), *key))
+            self._run(f"DELETE FROM chunks WHERE {_BY_KEY}", key)
+        self._run(_UPDATE, (*_columns(entry), *key))
         self._insert_chunks(key, entry)
         self.own.count(old, -1)
         self.own.count(entry)
@@ -122,8 +123,8 @@ class WritableCatalog(CatalogDatabase):
         key = path_key(path)
         self.flush()
         if old.is_chunked:
-            self.connection.execute(f"DELETE FROM chunks WHERE {_BY_KEY}", key)
-        self.connection.execute(f"DELETE FROM catalog WHERE {_BY_KEY}", key)
+            self._run(f"DELETE FROM chunks WHERE {_BY_KEY}", key)
+        self._run(f"DELETE FROM catalog WHERE {_BY_KEY}", key)
         self.own.count(old, -1)
         if old.hardlink_group:
             self._shrink_group(path, old)
@@ -133,14 +134,14 @@ class WritableCatalog(CatalogDatabase):
         """Change the link count of a directory's row."""
         self.flush()
         sql = f"UPDATE catalog SET hardlinks = hardlinks + ? WHERE {_BY_KEY}"
-        self.connection.execute(sql, (delta, *path_key(path)))
+        self._run(sql, (delta, *path_key(path)))
         self.dirty = True
 
     def set_flags(self, path: str, *, on: int = 0, off: int = 0) -> None:
         """Change flag bits of a row."""
         self.flush()
         sql = f"UPDATE catalog SET flags = (flags | ?) & ~? WHERE {_BY_KEY}"
-        self.connection.execute(sql, (on, off, *path_key(path)))
+        self._run(sql, (on, off, *path_key(path)))
         self.own.nested += bool(on & NESTED_MOUNTPOINT) - bool(off & NESTED_MOUNTPOINT)
         self.dirty = True
 
@@ -155,14 +156,14 @@ class WritableCatalog(CatalogDatabase):
     def flush(self) -> None:
         """Hand rows held back to SQLite."""
         if self._pending:
-            self.connection.executemany(_INSERT, self._pending)
+            self._run_many(_INSERT, self._pending)
             self._pending.clear()
 
     # -- nested catalogs -------------------------------------------------------------------------------------------
 
     def refer(self, reference: NestedReference) -> None:
         """Record (or renew) the object of a nested catalog."""
-        self.connection.execute(
+        self._run(
             "INSERT OR REPLACE INTO nested_catalogs VALUES (CAST(? AS TEXT), ?, ?)",
             (_bindable(reference.path), str(reference.digest), reference.size),
         )
@@ -172,7 +173,7 @@ class WritableCatalog(CatalogDatabase):
     def forget(self, mountpoint: str) -> None:
         """Drop the reference to a nested catalog, if it was recorded yet."""
         sql = "DELETE FROM nested_catalogs WHERE path = CAST(? AS TEXT)"
-        self.connection.execute(sql, (_bindable(mountpoint),))
+        self._run(sql, (_bindable(mountpoint),))
         self.references.pop(mountpoint, None)
         self.opened.pop(mountpoint, None)
         self.dirty = True
@@ -180,20 +181,20 @@ class WritableCatalog(CatalogDatabase):
     def bind(self, references: Iterable[NestedReference]) -> None:
         """Record bind mountpoints."""
         rows = [(_bindable(item.path), str(item.digest), item.size) for item in references]
-        self.connection.executemany("INSERT OR REPLACE INTO bind_mountpoints VALUES (CAST(? AS TEXT), ?, ?)", rows)
+        self._run_many("INSERT OR REPLACE INTO bind_mountpoints VALUES (CAST(? AS TEXT), ?, ?)", rows)
 
     def take_bind(self, top: str) -> list[NestedReference]:
         """Forget the bind mountpoints at and below *top*; what they were."""
         taken = [item for item in self.bind_mountpoints() if item.path == top or paths.is_below(item.path, top)]
         sql = "DELETE FROM bind_mountpoints WHERE path = CAST(? AS TEXT)"
-        self.connection.executemany(sql, [(_bindable(item.path),) for item in taken])
+        self._run_many(sql, [(_bindable(item.path),) for item in taken])
         return taken
 
     # -- storing ---------------------------------------------------------------------------------------------------
 
     def set_property(self, key: str, value: str) -> None:
         sql = "INSERT OR REPLACE INTO properties VALUES (?, CAST(? AS TEXT))"
-        self.connection.execute(sql, (key, _bindable(value)))
+        self._run(sql, (key, _bindable(value)))
 
     def seal(self, *, revision: int | None, now: int, ttl: int) -> bytes:
         """The bytes to store: statistics and properties brought up to date, rowids dense, no free pages.
@@ -210,35 +211,47 @@ class WritableCatalog(CatalogDatabase):
         self.set_property("previous_revision", str(self.digest) if self.digest else NULL_DIGEST_TEXT)
         rows = [(f"self_{name}", getattr(self.own, name)) for name in COUNTER_NAMES]
         rows += [(f"subtree_{name}", getattr(self.below, name)) for name in COUNTER_NAMES]
-        self.connection.executemany("INSERT OR REPLACE INTO statistics VALUES (?, ?)", rows)
+        self._run_many("INSERT OR REPLACE INTO statistics VALUES (?, ?)", rows)
         self._compact()
-        self.connection.execute("COMMIT")
+        self._run("COMMIT")
         image = self.connection.serialize()
         self._begin()
         return image
 
     def _begin(self) -> None:
         # An aborted change throws the whole database away, so no rollback journal is wanted.
-        self.connection.execute("PRAGMA journal_mode = OFF")
-        self.connection.execute("BEGIN")
+        self._run("PRAGMA journal_mode = OFF")
+        self._run("BEGIN")
 
     def _compact(self) -> None:
-        rows, highest = self.connection.execute("SELECT count(*), max(rowid) FROM catalog").fetchone()
+        rows, highest = self._run("SELECT count(*), max(rowid) FROM catalog").fetchone()
         wasted = 1 - rows / highest > MAX_ROWID_WASTE
         pages = self._pragma("page_count")
         if not wasted and self._pragma("freelist_count") <= MAX_FREE_PAGES * pages:
             return
         if wasted:  # copying in rowid order keeps the root row first
-            self.connection.execute("CREATE TEMP TABLE dense AS SELECT * FROM catalog ORDER BY rowid")
-            self.connection.execute("DELETE FROM catalog")
-            self.connection.execute("INSERT INTO catalog SELECT * FROM dense ORDER BY rowid")
-            self.connection.execute("DROP TABLE dense")
-        self.connection.execute("COMMIT")
-        self.connection.execute("VACUUM")
-        self.connection.execute("BEGIN")
+            self._run("CREATE TEMP TABLE dense AS SELECT * FROM catalog ORDER BY rowid")
+            self._run("DELETE FROM catalog")
+            self._run("INSERT INTO catalog SELECT * FROM dense ORDER BY rowid")
+            self._run("DROP TABLE dense")
+        self._run("COMMIT")
+        self._run("VACUUM")
+        self._run("BEGIN")
+
+    def _run(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self.connection.execute(sql, values)
+        except FAULTS as error:
+            raise malformed(str(error)) from error
+
+    def _run_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        try:
+            self.connection.executemany(sql, rows)
+        except FAULTS as error:
+            raise malformed(str(error)) from error
 
     def _pragma(self, name: str) -> int:
-        return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
+        return int(self._run(f"PRAGMA {name}").fetchone()[0])
 
     # -- small parts -----------------------------------------------------------------------------------------------
 
@@ -253,12 +266,12 @@ class WritableCatalog(CatalogDatabase):
     def _insert_chunks(self, key: PathKey, entry: Entry) -> None:
         if entry.chunks:
             rows = [(*key, chunk.offset, chunk.size, chunk.digest) for chunk in entry.chunks]
-            self.connection.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", rows)
+            self._run_many("INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", rows)
 
     def _shrink_group(self, path: str, old: Entry) -> None:
         """One member of a hard-link group is gone: the others of the directory count one link less."""
         sql = "UPDATE catalog SET hardlinks = hardlinks - 1 WHERE parent_1 = ? AND parent_2 = ? AND hardlinks >> 32 = ?"
-        self.connection.execute(sql, (*self._key_of_parent(path), old.hardlink_group))
+        self._run(sql, (*self._key_of_parent(path), old.hardlink_group))
 
     # -- moving rows between catalogs --------------------------------------------------------------------------------
 
@@ -268,8 +281,8 @@ class WritableCatalog(CatalogDatabase):
             rows = list(self.children(directory, chunks=True))
             yield from ((f"{directory}/{entry.name}", entry) for entry in rows)
             chunked = [path_key(f"{directory}/{entry.name}") for entry in rows if entry.is_chunked]
-            self.connection.executemany(f"DELETE FROM chunks WHERE {_BY_KEY}", chunked)
-            self.connection.execute("DELETE FROM catalog WHERE parent_1 = ? AND parent_2 = ?", path_key(directory))
+            self._run_many(f"DELETE FROM chunks WHERE {_BY_KEY}", chunked)
+            self._run("DELETE FROM catalog WHERE parent_1 = ? AND parent_2 = ?", path_key(directory))
             for entry in rows:
                 self.own.count(entry, -1)
         self.dirty = True
