@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -76,13 +77,13 @@ NUMBERS = st.integers(-9, 9) | st.floats(allow_nan=True) | st.text(max_size=3) |
 )
 @example({"version": 1, "base": "", "reflog": float("inf"), "manifest": 0})
 @example({"version": 1, "base": "", "reflog": -1, "manifest": 7})
-def test_a_journal_with_odd_lengths_is_one_or_malformed(head: dict[str, object]) -> None:
+def test_a_journal_with_odd_lengths_is_one_or_malformed(head: dict[str, Any]) -> None:
     try:
         _, change = _unpack(json.dumps(head).encode() + b"\nabcdef")
     except MalformedData:
         return
     assert change.reflog + change.manifest == b"abcdef"
-    assert (len(change.reflog), len(change.manifest)) == (int(str(head["reflog"])), int(str(head["manifest"])))
+    assert (len(change.reflog), len(change.manifest)) == (int(head["reflog"]), int(head["manifest"]))
 
 
 def test_a_journal_of_endless_brackets_is_malformed() -> None:
