@@ -1,9 +1,11 @@
 """The commit journal."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fondaco.cvmfs.commit import Commit, _hash, _unpack, commit, recover
@@ -65,3 +67,25 @@ def test_a_damaged_journal_is_left_to_a_person(tmp_path: Path) -> None:
     with pytest.raises(MalformedData, match="by hand"):
         recover(store)
     assert store.exists(JOURNAL)
+
+
+NUMBERS = st.integers(-9, 9) | st.floats(allow_nan=True) | st.text(max_size=3) | st.none() | st.lists(st.none())
+
+
+@given(
+    st.fixed_dictionaries({"version": NUMBERS | st.just(1), "base": NUMBERS, "reflog": NUMBERS, "manifest": NUMBERS})
+)
+@example({"version": 1, "base": "", "reflog": float("inf"), "manifest": 0})
+@example({"version": 1, "base": "", "reflog": -1, "manifest": 7})
+def test_a_journal_with_odd_lengths_is_one_or_malformed(head: dict[str, Any]) -> None:
+    try:
+        _, change = _unpack(json.dumps(head).encode() + b"\nabcdef")
+    except MalformedData:
+        return
+    assert change.reflog + change.manifest == b"abcdef"
+    assert (len(change.reflog), len(change.manifest)) == (int(head["reflog"]), int(head["manifest"]))
+
+
+def test_a_journal_of_endless_brackets_is_malformed() -> None:
+    with pytest.raises(MalformedData):
+        _unpack(b"[" * 100_000 + b"\n")

@@ -92,9 +92,9 @@ def _unpack(journal: bytes) -> tuple[str, Commit]:
         head = json.loads(line)
         base, split, end = str(head["base"]), int(head["reflog"]), int(head["reflog"]) + int(head["manifest"])
         known = head["version"] == JOURNAL_VERSION
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _foreign(str(error)) from error
-    if not known or len(rest) != end:
+    if not known or not 0 <= split <= end == len(rest):
         raise _foreign("its version or length is not what it says")
     return base, Commit(base=b"", reflog=rest[:split], manifest=rest[split:])
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from fondaco.cvmfs import paths
-from fondaco.cvmfs.catalog.database import CatalogDatabase
+from fondaco.cvmfs.catalog.opened import OpenCatalog
 from fondaco.cvmfs.catalog.row import Row
 from fondaco.cvmfs.digest import Digest
 from fondaco.cvmfs.entry import CHUNKED, COMPRESSION_MASK, EXTERNAL, HASH_MASK
@@ -123,7 +123,7 @@ def _tree(chain: CatalogChain, change: Change, top: str) -> Iterator[Difference]
         yield Difference(path=path, change=change, row=row)
 
 
-def _rows(catalog: CatalogDatabase, path: str) -> dict[str, Row]:
+def _rows(catalog: OpenCatalog, path: str) -> dict[str, Row]:
     rows = {row.name: row for row in catalog.rows(path)}
     for row in rows.values():
         if row.is_dir:
@@ -139,9 +139,7 @@ def _same_catalog(before: CatalogChain, after: CatalogChain, path: str) -> bool:
     return old is not None and new is not None and old.digest == new.digest
 
 
-def _aspects(
-    old_catalog: CatalogDatabase, new_catalog: CatalogDatabase, path: str, was: Row, now: Row
-) -> tuple[Aspect, ...]:
+def _aspects(old_catalog: OpenCatalog, new_catalog: OpenCatalog, path: str, was: Row, now: Row) -> tuple[Aspect, ...]:
     aspects = row_aspects(was, now)
     both_chunked = was.is_regular and now.is_regular and was.flags & now.flags & CHUNKED
     if both_chunked and Aspect.CONTENT not in aspects and old_catalog.chunks(path) != new_catalog.chunks(path):

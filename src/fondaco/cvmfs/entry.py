@@ -31,6 +31,8 @@ DIRECT_IO = 0x10000
 
 NANO = 1_000_000_000
 
+_ALGORITHMS = {algorithm.value: algorithm for algorithm in Algorithm}  # asking an enum takes three times as long
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -73,19 +75,19 @@ class Entry:
 
     @property
     def is_dir(self) -> bool:
-        return bool(self.flags & DIR)
+        return stat.S_ISDIR(self.mode)  # as clients: the mode counts, flags of the type came late and may be absent
 
     @property
     def is_symlink(self) -> bool:
-        return bool(self.flags & SYMLINK)
+        return stat.S_ISLNK(self.mode)
 
     @property
     def is_regular(self) -> bool:
-        return self.flags & (DIR | FILE | SYMLINK | SPECIAL) == FILE
+        return stat.S_ISREG(self.mode)
 
     @property
     def is_special(self) -> bool:
-        return bool(self.flags & SPECIAL)
+        return not (self.is_dir or self.is_symlink or self.is_regular)
 
     @property
     def is_chunked(self) -> bool:
@@ -101,8 +103,19 @@ class Entry:
         return bool(self.flags & NESTED_MOUNTPOINT)
 
     @property
+    def is_bind_mountpoint(self) -> bool:
+        """A directory that shows another root catalog."""
+        return bool(self.flags & BIND_MOUNTPOINT)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Found by its name, but in no listing."""
+        return bool(self.flags & HIDDEN)
+
+    @property
     def algorithm(self) -> Algorithm:
-        return Algorithm(((self.flags & HASH_MASK) >> HASH_SHIFT) + 1)
+        number = ((self.flags & HASH_MASK) >> HASH_SHIFT) + 1
+        return _ALGORITHMS.get(number) or Algorithm(number)
 
     @property
     def compression(self) -> Compression:

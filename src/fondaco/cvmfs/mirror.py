@@ -182,5 +182,6 @@ class _Walk:
 
 
 def _automatic(present: dict[str, Entry]) -> set[str]:
-    """Marker files that the publisher made itself and that are in no folder."""
-    return {CATALOG_MARKER, AUTO_MARKER} if AUTO_MARKER in present else set()
+    """What a publisher made itself and is in no folder: marker files, and the hidden directory of snapshots."""
+    hidden = {name for name, entry in present.items() if entry.is_hidden}
+    return hidden | ({CATALOG_MARKER, AUTO_MARKER} if AUTO_MARKER in present else set())

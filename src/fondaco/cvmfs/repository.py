@@ -143,14 +143,14 @@ class Snapshot:
         return self._lookup(_normal(path), path)
 
     def list(self, path: str) -> tuple[Entry, ...]:
-        """What lies in the directory *path*, by name, without chunks."""
+        """What lies in the directory *path*, by name, without chunks; hidden entries :meth:`lookup` only finds."""
         folder = _normal(path)
         if not self._lookup(folder, path).is_dir:
             raise NotThatKind(f"{path!r} cannot be listed", "it is no directory", "look at its parent")
         return self._children(folder)
 
     def walk(self, top: str = paths.ROOT) -> Iterator[tuple[str, Entry]]:
-        """*top* and everything below it as (path, entry), directories before their content, by name."""
+        """*top* and everything listed below it as (path, entry), directories before their content, by name."""
         start = _normal(top)
         waiting = [(start, self._lookup(start, top))]
         while waiting:
@@ -190,14 +190,15 @@ class Snapshot:
 
     def _lookup(self, path: str, asked: str) -> Entry:
         with self._repository.catalogs.holding(self.root, path, inside=False) as catalog:
-            entry = catalog.database.lookup(path)
+            entry = catalog.lookup(path)
         if entry is None:
             raise NotInRepository(f"there is no {asked!r} in {self._repository.fqrn}", "", "list its parent directory")
         return entry
 
     def _children(self, path: str) -> tuple[Entry, ...]:
         with self._repository.catalogs.holding(self.root, path, inside=True) as catalog:
-            return tuple(sorted(catalog.database.children(path), key=lambda entry: entry.name))
+            listed = [entry for entry in catalog.children(path) if not entry.is_hidden]
+        return tuple(sorted(listed, key=lambda entry: entry.name))
 
 
 def _normal(path: str) -> str:

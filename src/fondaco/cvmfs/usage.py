@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog.counters import Counters
-from fondaco.cvmfs.catalog.database import CatalogDatabase
+from fondaco.cvmfs.catalog.opened import OpenCatalog
 from fondaco.cvmfs.catalog.row import Row
 from fondaco.cvmfs.walking import CatalogChain, noting_directories
 
@@ -80,11 +80,11 @@ def measure(chain: CatalogChain, top: str = paths.ROOT, *, depth: int = 0) -> It
         waiting += [(inner, level + 1, False) for inner in reversed(below)]
 
 
-def _counted(catalog: CatalogDatabase, path: str) -> Usage | None:
+def _counted(catalog: OpenCatalog, path: str) -> Usage | None:
     """What the statistics of *catalog* say about *path*; None when it does not begin there, or has none."""
     if catalog.mountpoint != path:
         return None
-    own, below = catalog.counters()
+    own, below = catalog.database.counters()
     if own.dir < 1:  # its own root row would be one
         return None
     total = Counters.sum((own, below))

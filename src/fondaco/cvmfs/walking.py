@@ -13,7 +13,7 @@ from fondaco.cvmfs.catalog.database import MAX_CATALOG_BYTES, CatalogDatabase, N
 from fondaco.cvmfs.catalog.opened import OpenCatalog
 from fondaco.cvmfs.catalog.row import Row
 from fondaco.cvmfs.digest import Digest, Suffix
-from fondaco.cvmfs.entry import DIR
+from fondaco.cvmfs.entry import DIR, HIDDEN
 from fondaco.cvmfs.errors import MalformedData, NotInRepository
 from fondaco.cvmfs.objects import fetch
 from fondaco.cvmfs.stores.base import ReadableStore
@@ -38,19 +38,20 @@ class CatalogChain:
         while self._chain:
             self._chain.pop().database.close()
 
-    def enter(self, path: str) -> CatalogDatabase:
+    def enter(self, path: str) -> OpenCatalog:
         """The catalog with the content of the directory *path*. The ones returned before may be closed by this."""
-        while not _covers(self._chain[-1].database.mountpoint, path):
+        while not _covers(self._chain[-1].mountpoint, path):
             self._chain.pop().database.close()
-        while reference := self._chain[-1].next_towards(path):
+        while following := self._chain[-1].next_towards(path):
+            place, reference = following
             if not paths.is_below(reference.path, self._chain[-1].database.mountpoint):
                 raise _malformed(f"it names a nested catalog at {reference.path!r}, which is not below it")
-            self._chain.append(self._open(reference))
-        return self._chain[-1].database
+            self._chain.append(self._open(reference).mounted_at(place))
+        return self._chain[-1]
 
     def nested(self, path: str) -> NestedReference | None:
         """The nested catalog that begins at *path*, whose parent was entered last; None if none does."""
-        return self._chain[-1].nested.get(path)
+        return self._chain[-1].nested(path)
 
     def lookup(self, path: str) -> Row:
         """The row of *path*; NotInRepository when there is none."""
@@ -63,11 +64,13 @@ class CatalogChain:
         size = reference.size or None
         image = fetch(self._store, reference.digest, Suffix.CATALOG, size=size, limit=MAX_CATALOG_BYTES)
         self.opened += 1
-        return OpenCatalog(CatalogDatabase.load(image, expected_mountpoint=reference.path))
+        return OpenCatalog(
+            CatalogDatabase.load(image, expected_mountpoint=None if reference.is_bind else reference.path)
+        )
 
 
 def walk_directories(chain: CatalogChain, top: str = paths.ROOT) -> Iterator[tuple[str, Iterator[Row]]]:
-    """Each directory from *top* down, before the ones in it, as its path and its rows by name.
+    """Each directory from *top* down, before the ones in it, as its path and its rows by name, but hidden ones.
 
     Rows not taken until the next directory is asked for are passed over. *top* must be a directory.
     """
@@ -75,7 +78,8 @@ def walk_directories(chain: CatalogChain, top: str = paths.ROOT) -> Iterator[tup
     while waiting:
         path = waiting.pop()
         below: list[str] = []
-        rows = noting_directories(chain.enter(path).rows(path), path, below)
+        listed = (row for row in chain.enter(path).rows(path) if not row.flags & HIDDEN)
+        rows = noting_directories(listed, path, below)
         yield path, rows
         for _ in rows:
             pass

@@ -207,6 +207,16 @@ DAMAGE: dict[str, tuple[set[Code], str, list[Edit]]] = {
         "",
         ["INSERT INTO bind_mountpoints SELECT path, sha1, size FROM nested_catalogs"],
     ),
+    "a bind mountpoint that is none": (
+        {Code.NO_MOUNTPOINT},
+        "",
+        ["INSERT INTO bind_mountpoints SELECT '/lib', sha1, size FROM nested_catalogs"],
+    ),
+    "a bind mountpoint of no hash": (
+        {Code.NOT_REGISTERED},
+        "",
+        [set_row("/emptydir", f"flags = {0x4001}"), "INSERT INTO bind_mountpoints VALUES ('/emptydir', 'x', 0)"],
+    ),
     "a bind mountpoint that is not registered": (
         {Code.NOT_REGISTERED},
         "",
@@ -245,9 +255,9 @@ DAMAGE: dict[str, tuple[set[Code], str, list[Edit]]] = {
         ],
     ),
     "a file in a file": ({Code.DANGLING}, "", [insert("/bin/hello/x")]),
-    "an unknown type": ({Code.KIND}, "", [set_row(HELLO, f"mode = {0o170644}")]),
+    "an unknown type": ({Code.KIND, Code.COUNTER}, "", [set_row(HELLO, f"mode = {0o170644}")]),
     "a type that the flags deny": (
-        {Code.KIND},
+        {Code.KIND, Code.COUNTER},
         "",
         [set_row(HELLO, f"mode = {0o010644}, hash = NULL, size = 0"), counter("file_size", -21)],
     ),
@@ -267,6 +277,13 @@ DAMAGE: dict[str, tuple[set[Code], str, list[Edit]]] = {
         {Code.SIZE},
         "",
         [insert("/one"), insert("/two"), set_row("/two", "size = 3"), counter("regular", 2), counter("file_size", 3)],
+    ),
+    "a fifo with a hash": ({Code.HASH}, "", [set_row(FIFO, f"hash = X'{'11' * 20}'")]),
+    "direct i/o of a link": ({Code.FLAGS}, "", [set_row(HI, f"flags = flags | {0x10000}")]),
+    "an external directory": (
+        {Code.FLAGS},
+        "",
+        [set_row(LIB, "flags = flags | 128")],
     ),
     "an empty target": ({Code.SYMLINK}, "", [set_row(HI, "symlink = '', size = 0")]),
     "a fifo with a target": ({Code.SYMLINK}, "", [set_row(FIFO, "symlink = 'x'")]),

@@ -1,15 +1,17 @@
 """A file catalog opened for reading: an SQLite image in memory."""
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Self
+from types import NoneType
+from typing import Any, Self, cast
 
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog import schema
 from fondaco.cvmfs.catalog.counters import COUNTER_NAMES, Counters
 from fondaco.cvmfs.catalog.row import BULK_COLUMNS, Row
-from fondaco.cvmfs.digest import Digest
+from fondaco.cvmfs.digest import DIGEST_BYTES, Digest
 from fondaco.cvmfs.entry import DIR, NANO, NESTED_MOUNTPOINT, Chunk, Entry
 from fondaco.cvmfs.errors import MalformedData
 from fondaco.cvmfs.sqlite_image import FAULTS, open_image
@@ -17,34 +19,30 @@ from fondaco.cvmfs.sqlite_image import FAULTS, open_image
 MAX_CATALOG_BYTES = 1 << 31  # an uncompressed catalog larger than this is refused
 
 _SELECT = f"SELECT {schema.ROW_COLUMNS} FROM catalog "
-_LATER_COLUMNS = {"xattr", "mtimens"}  # since schema revisions 2 and 7
 _WHERE_KEY = "WHERE md5path_1 = ? AND md5path_2 = ?"
 
-_Row = tuple[  # columns of schema.ROW_COLUMNS; a foreign catalog may hold NULL anywhere
-    int | None,
-    bytes | None,
-    int | None,
-    int | None,
-    int | None,
-    int | None,
-    int | None,
-    str | None,
-    str | None,
-    int | None,
-    int | None,
-    bytes | None,
-]
+# Columns of schema.ROW_COLUMNS, as every good publisher writes them.
+_Row = tuple[int, bytes | None, int, int, int, int | None, int, str, str, int, int, bytes | None]
+_INTEGER, _TEXT, _BLOB, _OPTIONAL = (int,), (str,), (bytes, NoneType), (int, NoneType)
+_TYPES = (
+    _INTEGER, _BLOB, _INTEGER, _INTEGER, _INTEGER, _OPTIONAL, _INTEGER, _TEXT, _TEXT, _INTEGER, _INTEGER, _BLOB,
+)  # fmt: skip
+_USUAL = set(itertools.product(*_TYPES))
+_NO_HASH = bytes(DIGEST_BYTES)
+_MAX_REAL = float(1 << 62)  # beyond it a real number is no time or size
+_MAX_MODE = (1 << 32) - 1  # mode_t
 
 
 class NestedReference:
-    """A row of ``nested_catalogs``: where a nested catalog begins and which object it is."""
+    """A row of ``nested_catalogs`` or ``bind_mountpoints``: where another catalog begins and which object it is."""
 
-    __slots__ = ("digest", "path", "size")
+    __slots__ = ("digest", "is_bind", "path", "size")
 
-    def __init__(self, path: str, digest: Digest, size: int) -> None:
+    def __init__(self, path: str, digest: Digest, size: int, *, is_bind: bool = False) -> None:
         self.path = path  # mountpoint, "/a/b"
         self.digest = digest
         self.size = size  # bytes of the uncompressed database, 0 when not recorded
+        self.is_bind = is_bind  # a root catalog (of a tag, say), whose own paths begin elsewhere
 
 
 class CatalogDatabase:
@@ -55,6 +53,8 @@ class CatalogDatabase:
         self.mountpoint = mountpoint
         self._select = _SELECT
         self._bulk = f"SELECT {BULK_COLUMNS} FROM catalog "
+        self._nested_size = "coalesce(size, 0)"
+        self._has_bind = True
 
     @classmethod
     def load(cls, image: bytes, *, expected_mountpoint: str | None = None) -> Self:
@@ -65,20 +65,26 @@ class CatalogDatabase:
             version = str(properties.get("schema", ""))
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             columns = {row[1] for row in connection.execute("PRAGMA table_info(catalog)")}
+            nested_columns = {row[1] for row in connection.execute("PRAGMA table_info(nested_catalogs)")}
         except FAULTS as error:
-            raise _malformed(str(error)) from error
+            raise malformed(str(error)) from error
         if version not in schema.READABLE_SCHEMAS:
-            raise _malformed(f"its schema is {version!r}, not one of {', '.join(schema.READABLE_SCHEMAS)}")
+            raise malformed(f"its schema is {version!r}, not one of {', '.join(schema.READABLE_SCHEMAS)}")
         missing = {"catalog", "nested_catalogs", "statistics", "chunks"} - tables
         if missing:
-            raise _malformed(f"it has no table {min(missing)}")
+            raise malformed(f"it has no table {min(missing)}")
         mountpoint = str(properties.get("root_prefix", paths.ROOT))
         if expected_mountpoint is not None and mountpoint != expected_mountpoint:
-            raise _malformed(f"it is mounted at {mountpoint!r} instead of {expected_mountpoint!r}")
+            raise malformed(f"it is mounted at {mountpoint!r} instead of {expected_mountpoint!r}")
         catalog = cls(connection, mountpoint)
-        for column in _LATER_COLUMNS - columns:  # of an older schema revision, which clients read as well
-            catalog._select = catalog._select.replace(f" {column}", " NULL")
-            catalog._bulk = catalog._bulk.replace(f"coalesce({column}, 0)", "0").replace(f" {column}", " NULL")
+        revision = schema.revision_of(properties)
+        for column, since in schema.COLUMNS_SINCE.items():
+            if revision < since or column not in columns:
+                catalog._select = catalog._select.replace(f" {column}", " NULL")
+                catalog._bulk = catalog._bulk.replace(f"coalesce({column}, 0)", "0").replace(f" {column}", " NULL")
+        if revision < schema.NESTED_SIZE_SINCE or "size" not in nested_columns:
+            catalog._nested_size = "0"
+        catalog._has_bind = revision >= schema.BIND_MOUNTPOINTS_SINCE and "bind_mountpoints" in tables
         return catalog
 
     def close(self) -> None:
@@ -112,12 +118,12 @@ class CatalogDatabase:
             # Through map, which hides the cursor: it could not be closed when a walk ends early, after its database.
             yield from map(Row._make, self.connection.execute(sql, paths.path_key(path)))
         except FAULTS as error:
-            raise _malformed(str(error)) from error
+            raise malformed(str(error)) from error
 
     def chunks(self, path: str) -> tuple[Chunk, ...]:
         """The chunks of a file in order of offset."""
         rows = self._rows(f"SELECT offset, size, hash FROM chunks {_WHERE_KEY} ORDER BY offset", paths.path_key(path))
-        return tuple(Chunk(offset, size, bytes(digest or b"")) for offset, size, digest in rows)
+        return tuple(_chunk(row) for row in rows)
 
     def leaf_counts(self) -> list[tuple[str, int]]:
         """Every directory whose content is here with the number of its children that are none, parents first.
@@ -146,12 +152,21 @@ class CatalogDatabase:
 
     def nested(self) -> list[NestedReference]:
         """The nested catalogs that begin in this one."""
-        rows = self._rows("SELECT path, sha1, coalesce(size, 0) FROM nested_catalogs")
-        return [NestedReference(path, Digest.parse(text), size) for path, text, size in rows]
+        rows = self._rows(f"SELECT path, sha1, {self._nested_size} FROM nested_catalogs")
+        return [_reference(row) for row in rows]
+
+    def bind_mountpoints(self) -> list[NestedReference]:
+        """Directories that show another root catalog, such as that of a tag."""
+        if not self._has_bind:
+            return []
+        rows = self._rows("SELECT path, sha1, coalesce(size, 0) FROM bind_mountpoints")
+        return [_reference(row, is_bind=True) for row in rows]
 
     def counters(self) -> tuple[Counters, Counters]:
         """The statistics: (self, subtree). Absent counters read as 0."""
-        values = {name: int(value) for name, value in self._rows("SELECT counter, value FROM statistics")}
+        values = dict(self._rows("SELECT counter, value FROM statistics"))
+        if not all(isinstance(value, int) for value in values.values()):
+            raise malformed("a counter of its statistics is no number")
         own = {name: values.get(f"self_{name}", 0) for name in COUNTER_NAMES}
         below = {name: values.get(f"subtree_{name}", 0) for name in COUNTER_NAMES}
         return Counters(**own), Counters(**below)
@@ -160,32 +175,60 @@ class CatalogDatabase:
         try:
             yield from self.connection.execute(sql, parameters)
         except FAULTS as error:
-            raise _malformed(str(error)) from error
+            raise malformed(str(error)) from error
 
 
-def _entry(row: _Row) -> Entry:
-    links, digest, size, mode, mtime, mtime_ns, flags, name, link, uid, gid, xattr = row
-    if name is None or link is None or size is None or mode is None or flags is None:
-        raise _malformed(f"the row of {name!r} has NULL where a value belongs")
+def _reference(row: tuple[object, ...], *, is_bind: bool = False) -> NestedReference:
+    match row:
+        case (str(path), str(text), int(size)) if size >= 0:
+            return NestedReference(path, Digest.parse(text), size, is_bind=is_bind)
+    raise malformed(f"a nested catalog is registered as {row!r:.200}")
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    if tuple(map(type, row)) not in _USUAL:
+        row = tuple(map(_as_clients_read, row, _TYPES))
+    links, digest, size, mode, mtime, mtime_ns, flags, name, link, uid, gid, xattr = cast("_Row", row)
+    if not 0 <= mode <= _MAX_MODE:
+        raise malformed(f"the mode of {name!r:.300} is {mode}")
     return Entry(
         name=name,
         mode=mode,
         flags=flags,
         size=size,
-        mtime_ns=int(mtime or 0) * NANO + (mtime_ns or 0),
-        uid=uid or 0,
-        gid=gid or 0,
-        digest=digest or None,
+        mtime_ns=mtime * NANO + (mtime_ns or 0),
+        uid=uid,
+        gid=gid,
+        digest=digest if digest and digest != _NO_HASH else None,
         symlink=link,
         xattrs=xattr,
-        linkcount=(links or 0) & 0xFFFFFFFF,
-        hardlink_group=(links or 0) >> 32,
+        linkcount=links & 0xFFFFFFFF,
+        hardlink_group=links >> 32,
     )
+
+
+def _as_clients_read(value: Any, types: tuple[type, ...]) -> Any:
+    """A value of another SQL type than publishers write, as far as clients make sense of it: NULL is 0, 1.5 is 1."""
+    if isinstance(value, types):
+        return value
+    if types is _INTEGER and value is None:
+        return 0
+    if int in types and isinstance(value, float) and abs(value) < _MAX_REAL:
+        return int(value)
+    raise malformed(f"a row holds {value!r:.100} where {' or '.join(kind.__name__ for kind in types)} belongs")
+
+
+def _chunk(row: tuple[object, ...]) -> Chunk:
+    match row:
+        case (int(offset), int(size), bytes() | None as digest):
+            return Chunk(offset, size, digest or b"")
+    raise malformed(f"a chunk is {row!r:.200}")
 
 
 def _with_chunks(entry: Entry, chunks: tuple[Chunk, ...]) -> Entry:
     return replace(entry, chunks=chunks)
 
 
-def _malformed(why: str) -> MalformedData:
+def malformed(why: str) -> MalformedData:
+    """The error of a catalog that is not what it should be."""
     return MalformedData("a catalog cannot be read", why, "run check; publish again from an intact revision")

@@ -58,6 +58,7 @@ def split(tree: Catalogs, catalog: WritableCatalog, path: str) -> WritableCatalo
     for mountpoint in mountpoints(catalog, path):
         _hand_over(tree, catalog, child, mountpoint)
     child.take_in(catalog.take_rows(list(directories(catalog, path))))
+    child.bind(catalog.take_bind(path))
     catalog.set_flags(path, on=NESTED_MOUNTPOINT)
     catalog.opened[path] = child
     tree.forget_homes(path)
@@ -70,6 +71,7 @@ def merge(tree: Catalogs, catalog: WritableCatalog, path: str) -> None:
     for mountpoint in mountpoints(child, path):
         _hand_over(tree, child, catalog, mountpoint)
     catalog.take_in(child.take_rows(list(directories(child, path))))
+    catalog.bind(child.take_bind(path))
     catalog.set_flags(path, off=NESTED_MOUNTPOINT)
     catalog.below.add(child.total_when_stored, -1)
     catalog.forget(path)

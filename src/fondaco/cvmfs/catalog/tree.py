@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog import nesting
 from fondaco.cvmfs.catalog.balance import Balance
-from fondaco.cvmfs.catalog.database import NestedReference
+from fondaco.cvmfs.catalog.database import NestedReference, malformed
 from fondaco.cvmfs.catalog.writable import WritableCatalog
 from fondaco.cvmfs.digest import Digest
 from fondaco.cvmfs.entry import DIR, Content, Entry, directory
@@ -96,6 +96,8 @@ class CatalogTree:
         """A nested catalog of *parent*, loaded when it is needed first."""
         child = parent.opened.get(mountpoint)
         if child is None:
+            if mountpoint not in parent.references:
+                raise malformed(f"{mountpoint} is a mountpoint, but no catalog is registered for it")
             digest = parent.references[mountpoint].digest
             child = WritableCatalog.open(self._fetch(digest), mountpoint, digest)
             child.parent = parent
@@ -254,6 +256,7 @@ class CatalogTree:
             for mountpoint in nesting.mountpoints(catalog, path):
                 nesting.drop(self, catalog, mountpoint)
             catalog.drop_rows(list(nesting.directories(catalog, path)))
+            catalog.take_bind(path)
         catalog.delete(path, old)
         self._add_links(paths.parent_of(path), -1)
         self.forget_below(path)
@@ -267,8 +270,9 @@ class CatalogTree:
                 missing.append(path)
                 path = paths.parent_of(path)
                 continue
-            if not entry.is_dir:
-                raise BadChange(f"nothing can be published below {path!r}", "it is no directory", "remove it first")
+            if not entry.is_dir or entry.is_bind_mountpoint:
+                why = "it shows another revision" if entry.is_dir else "it is no directory"
+                raise BadChange(f"nothing can be published below {path!r}", why, "remove it first")
             self._directories.add(path)
         for absent in reversed(missing):
             catalog = self.catalog_of(paths.parent_of(absent))

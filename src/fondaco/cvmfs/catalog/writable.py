@@ -8,19 +8,23 @@ from typing import Any, Self
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog import schema
 from fondaco.cvmfs.catalog.counters import COUNTER_NAMES, Counters
-from fondaco.cvmfs.catalog.database import CatalogDatabase, NestedReference
+from fondaco.cvmfs.catalog.database import CatalogDatabase, NestedReference, malformed
 from fondaco.cvmfs.catalog.hardlinks import GROUP_SHIFT, HardLinks
 from fondaco.cvmfs.digest import NULL_DIGEST_TEXT, Digest
 from fondaco.cvmfs.entry import DIR, NANO, NESTED_MOUNTPOINT, NESTED_ROOT, Entry
 from fondaco.cvmfs.errors import BadChange
 from fondaco.cvmfs.paths import PathKey, path_key
+from fondaco.cvmfs.sqlite_image import FAULTS
 
 MAX_ROWID_WASTE = 0.25  # inode ranges are sized by MAX(rowid); the reference publisher compacts above this share too
 MAX_FREE_PAGES = 0.20
 PENDING_ROWS = 5_000  # rows held back for one executemany; bounds memory, more gains nothing measurable
 
 # Names and link targets may hold bytes that are not UTF-8; those are bound as blobs, and the casts keep them text.
-_INSERT = "INSERT INTO catalog VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)"
+_INSERT = (  # by name: a catalog that was brought up from an older schema revision has its columns in another order
+    f"INSERT INTO catalog (md5path_1, md5path_2, parent_1, parent_2, {schema.ROW_COLUMNS})"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)"
+)
 _UPDATE = (
     "UPDATE catalog SET hardlinks = ?, hash = ?, size = ?, mode = ?, mtime = ?, mtimens = ?, flags = ?,"
     " name = CAST(? AS TEXT), symlink = CAST(? AS TEXT), uid = ?, gid = ?, xattr = ?"
@@ -66,15 +70,22 @@ class WritableCatalog(CatalogDatabase):
 
     @classmethod
     def open(cls, image: bytes, mountpoint: str, digest: Digest) -> Self:
-        """A stored catalog, ready for change."""
+        """A stored catalog, ready for change; one of an older schema revision is brought up to the current one."""
         catalog = cls.load(image, expected_mountpoint=mountpoint)
-        revision = catalog.properties().get("schema_revision", "0")
-        if revision != schema.SCHEMA_REVISION:
+        properties = catalog.properties()
+        version, revision = properties["schema"], schema.revision_of(properties)
+        if version != schema.SCHEMA or revision > int(schema.SCHEMA_REVISION):
             raise BadChange(
                 f"the catalog at {mountpoint or '/'} cannot be changed",
-                f"its schema revision is {revision}, this publisher writes {schema.SCHEMA_REVISION}",
-                "open the repository once for writing with current CernVM-FS server tools, which upgrade it",
+                f"its schema is {version} revision {revision}, this publisher writes {schema.SCHEMA} revision"
+                f" {schema.SCHEMA_REVISION}",
+                "use a publisher of its generation",
             )
+        if revision < int(schema.SCHEMA_REVISION):
+            for statement in schema.upgrades(revision):
+                catalog._run(statement)
+            connection = catalog.connection
+            catalog = cls(connection, mountpoint)
         catalog.digest = digest
         catalog.own, catalog.below = catalog.counters()
         catalog.total_when_stored = catalog.total()
@@ -104,8 +115,8 @@ class WritableCatalog(CatalogDatabase):
         key = path_key(path)
         self.flush()
         if old.is_chunked:
-            self.connection.execute(f"DELETE FROM chunks WHERE {_BY_KEY}", key)
-        self.connection.execute(_UPDATE, (*_columns(entry), *key))
+            self._run(f"DELETE FROM chunks WHERE {_BY_KEY}", key)
+        self._run(_UPDATE, (*_columns(entry), *key))
         self._insert_chunks(key, entry)
         self.own.count(old, -1)
         self.own.count(entry)
@@ -118,8 +129,8 @@ class WritableCatalog(CatalogDatabase):
         key = path_key(path)
         self.flush()
         if old.is_chunked:
-            self.connection.execute(f"DELETE FROM chunks WHERE {_BY_KEY}", key)
-        self.connection.execute(f"DELETE FROM catalog WHERE {_BY_KEY}", key)
+            self._run(f"DELETE FROM chunks WHERE {_BY_KEY}", key)
+        self._run(f"DELETE FROM catalog WHERE {_BY_KEY}", key)
         self.own.count(old, -1)
         if old.hardlink_group:
             self._links.touch(self._key_of_parent(path))
@@ -129,14 +140,14 @@ class WritableCatalog(CatalogDatabase):
         """Change the link count of a directory's row."""
         self.flush()
         sql = f"UPDATE catalog SET hardlinks = hardlinks + ? WHERE {_BY_KEY}"
-        self.connection.execute(sql, (delta, *path_key(path)))
+        self._run(sql, (delta, *path_key(path)))
         self.dirty = True
 
     def set_flags(self, path: str, *, on: int = 0, off: int = 0) -> None:
         """Change flag bits of a row."""
         self.flush()
         sql = f"UPDATE catalog SET flags = (flags | ?) & ~? WHERE {_BY_KEY}"
-        self.connection.execute(sql, (on, off, *path_key(path)))
+        self._run(sql, (on, off, *path_key(path)))
         self.own.nested += bool(on & NESTED_MOUNTPOINT) - bool(off & NESTED_MOUNTPOINT)
         self.dirty = True
 
@@ -151,7 +162,7 @@ class WritableCatalog(CatalogDatabase):
     def flush(self) -> None:
         """Hand rows held back to SQLite."""
         if self._pending:
-            self.connection.executemany(_INSERT, self._pending)
+            self._run_many(_INSERT, self._pending)
             self._pending.clear()
 
     # -- hard links ------------------------------------------------------------------------------------------------
@@ -180,7 +191,7 @@ class WritableCatalog(CatalogDatabase):
 
     def refer(self, reference: NestedReference) -> None:
         """Record (or renew) the object of a nested catalog."""
-        self.connection.execute(
+        self._run(
             "INSERT OR REPLACE INTO nested_catalogs VALUES (CAST(? AS TEXT), ?, ?)",
             (_bindable(reference.path), str(reference.digest), reference.size),
         )
@@ -190,16 +201,28 @@ class WritableCatalog(CatalogDatabase):
     def forget(self, mountpoint: str) -> None:
         """Drop the reference to a nested catalog, if it was recorded yet."""
         sql = "DELETE FROM nested_catalogs WHERE path = CAST(? AS TEXT)"
-        self.connection.execute(sql, (_bindable(mountpoint),))
+        self._run(sql, (_bindable(mountpoint),))
         self.references.pop(mountpoint, None)
         self.opened.pop(mountpoint, None)
         self.dirty = True
+
+    def bind(self, references: Iterable[NestedReference]) -> None:
+        """Record bind mountpoints."""
+        rows = [(_bindable(item.path), str(item.digest), item.size) for item in references]
+        self._run_many("INSERT OR REPLACE INTO bind_mountpoints VALUES (CAST(? AS TEXT), ?, ?)", rows)
+
+    def take_bind(self, top: str) -> list[NestedReference]:
+        """Forget the bind mountpoints at and below *top*; what they were."""
+        taken = [item for item in self.bind_mountpoints() if item.path == top or paths.is_below(item.path, top)]
+        sql = "DELETE FROM bind_mountpoints WHERE path = CAST(? AS TEXT)"
+        self._run_many(sql, [(_bindable(item.path),) for item in taken])
+        return taken
 
     # -- storing ---------------------------------------------------------------------------------------------------
 
     def set_property(self, key: str, value: str) -> None:
         sql = "INSERT OR REPLACE INTO properties VALUES (?, CAST(? AS TEXT))"
-        self.connection.execute(sql, (key, _bindable(value)))
+        self._run(sql, (key, _bindable(value)))
 
     def seal(self, *, revision: int | None, now: int, ttl: int) -> bytes:
         """The bytes to store: statistics and properties brought up to date, rowids dense, no free pages.
@@ -216,35 +239,47 @@ class WritableCatalog(CatalogDatabase):
         self.set_property("previous_revision", str(self.digest) if self.digest else NULL_DIGEST_TEXT)
         rows = [(f"self_{name}", getattr(self.own, name)) for name in COUNTER_NAMES]
         rows += [(f"subtree_{name}", getattr(self.below, name)) for name in COUNTER_NAMES]
-        self.connection.executemany("INSERT OR REPLACE INTO statistics VALUES (?, ?)", rows)
+        self._run_many("INSERT OR REPLACE INTO statistics VALUES (?, ?)", rows)
         self._compact()
-        self.connection.execute("COMMIT")
+        self._run("COMMIT")
         image = self.connection.serialize()
         self._begin()
         return image
 
     def _begin(self) -> None:
         # An aborted change throws the whole database away, so no rollback journal is wanted.
-        self.connection.execute("PRAGMA journal_mode = OFF")
-        self.connection.execute("BEGIN")
+        self._run("PRAGMA journal_mode = OFF")
+        self._run("BEGIN")
 
     def _compact(self) -> None:
-        rows, highest = self.connection.execute("SELECT count(*), max(rowid) FROM catalog").fetchone()
+        rows, highest = self._run("SELECT count(*), max(rowid) FROM catalog").fetchone()
         wasted = 1 - rows / highest > MAX_ROWID_WASTE
         pages = self._pragma("page_count")
         if not wasted and self._pragma("freelist_count") <= MAX_FREE_PAGES * pages:
             return
         if wasted:  # copying in rowid order keeps the root row first
-            self.connection.execute("CREATE TEMP TABLE dense AS SELECT * FROM catalog ORDER BY rowid")
-            self.connection.execute("DELETE FROM catalog")
-            self.connection.execute("INSERT INTO catalog SELECT * FROM dense ORDER BY rowid")
-            self.connection.execute("DROP TABLE dense")
-        self.connection.execute("COMMIT")
-        self.connection.execute("VACUUM")
-        self.connection.execute("BEGIN")
+            self._run("CREATE TEMP TABLE dense AS SELECT * FROM catalog ORDER BY rowid")
+            self._run("DELETE FROM catalog")
+            self._run("INSERT INTO catalog SELECT * FROM dense ORDER BY rowid")
+            self._run("DROP TABLE dense")
+        self._run("COMMIT")
+        self._run("VACUUM")
+        self._run("BEGIN")
+
+    def _run(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self.connection.execute(sql, values)
+        except FAULTS as error:
+            raise malformed(str(error)) from error
+
+    def _run_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        try:
+            self.connection.executemany(sql, rows)
+        except FAULTS as error:
+            raise malformed(str(error)) from error
 
     def _pragma(self, name: str) -> int:
-        return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
+        return int(self._run(f"PRAGMA {name}").fetchone()[0])
 
     # -- small parts -----------------------------------------------------------------------------------------------
 
@@ -259,7 +294,7 @@ class WritableCatalog(CatalogDatabase):
     def _insert_chunks(self, key: PathKey, entry: Entry) -> None:
         if entry.chunks:
             rows = [(*key, chunk.offset, chunk.size, chunk.digest) for chunk in entry.chunks]
-            self.connection.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", rows)
+            self._run_many("INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", rows)
 
     # -- moving rows between catalogs --------------------------------------------------------------------------------
 
@@ -273,8 +308,8 @@ class WritableCatalog(CatalogDatabase):
             rows = list(self.children(directory, chunks=True))
             yield from ((f"{directory}/{entry.name}", entry) for entry in rows)
             chunked = [path_key(f"{directory}/{entry.name}") for entry in rows if entry.is_chunked]
-            self.connection.executemany(f"DELETE FROM chunks WHERE {_BY_KEY}", chunked)
-            self.connection.execute("DELETE FROM catalog WHERE parent_1 = ? AND parent_2 = ?", path_key(directory))
+            self._run_many(f"DELETE FROM chunks WHERE {_BY_KEY}", chunked)
+            self._run("DELETE FROM catalog WHERE parent_1 = ? AND parent_2 = ?", path_key(directory))
             for entry in rows:
                 self.own.count(entry, -1)
         self.dirty = True

@@ -19,9 +19,6 @@ Note = Callable[[Code, str], None]  # code, message: about this catalog
 
 _JOURNAL_BYTES = slice(18, 20)  # of the SQLite header: write and read version, 1 rollback journal, 2 write-ahead log
 _TABLES = {"properties", "catalog", "chunks", "nested_catalogs", "statistics"}
-_SINCE_REVISION = {"xattr": 2, "mtimens": 7}  # columns that came with a schema revision
-_BIND_SINCE = 4
-_COUNTERS_SINCE = 5
 _KEYS = ("md5path_1", "md5path_2", "parent_1", "parent_2")
 
 
@@ -30,8 +27,16 @@ class CheckedCatalog:
 
     def __init__(self, connection: sqlite3.Connection, tables: set[str], columns: set[str]) -> None:
         self._connection = connection
-        self._has_bind = "bind_mountpoints" in tables
-        present = (name if name in columns else "NULL" for name in COLUMNS)
+        self.revision = schema.revision_of(self.properties())  # of the schema
+        self._has_bind = self.revision >= schema.BIND_MOUNTPOINTS_SINCE and "bind_mountpoints" in tables
+        nested = {row[1] for row in self.query("PRAGMA table_info(nested_catalogs)")}
+        self._nested_size = "size" if self.revision >= schema.NESTED_SIZE_SINCE and "size" in nested else "NULL"
+        due = {name for name in COLUMNS if self.revision >= schema.COLUMNS_SINCE.get(name, 0)}
+        present = (name if name in columns & due else "NULL" for name in COLUMNS)
+        # What the revision should have brought and is not there.
+        self.promised = [f"column {name}" for name in COLUMNS if name in due - columns]
+        if self.revision >= schema.BIND_MOUNTPOINTS_SINCE and not self._has_bind:
+            self.promised.append("table bind_mountpoints")
         self._select = f"SELECT rowid, {', '.join(_KEYS)}, {', '.join(present)} FROM catalog "  # noqa: S608  # names from COLUMNS
 
     def close(self) -> None:
@@ -64,10 +69,11 @@ class CheckedCatalog:
 
     def nested(self) -> list[tuple[Any, Any, Any]]:
         """path, hash text and size of the nested catalogs."""
-        return list(self.query("SELECT path, sha1, size FROM nested_catalogs"))
+        return list(self.query(f"SELECT path, sha1, {self._nested_size} FROM nested_catalogs"))  # noqa: S608  # as above
 
-    def bind_mountpoints(self) -> set[str]:
-        return {str(path) for (path,) in self.query("SELECT path FROM bind_mountpoints")} if self._has_bind else set()
+    def bind_mountpoints(self) -> list[tuple[Any, ...]]:
+        """path, hash text and size of the root catalogs that are shown elsewhere."""
+        return list(self.query("SELECT path, sha1, size FROM bind_mountpoints")) if self._has_bind else []
 
     def counters(self) -> dict[str, Any]:
         """The statistics as they stand there."""
@@ -117,12 +123,12 @@ def _opened(connection: sqlite3.Connection, mountpoint: str, note: Note) -> Chec
         note(Code.SCHEMA, "its table catalog has no rowids, at which clients abort")
         return None
     columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(catalog)")}
-    missing = {*_KEYS, *COLUMNS} - columns - _SINCE_REVISION.keys()
+    missing = {*_KEYS, *COLUMNS} - columns - schema.COLUMNS_SINCE.keys()
     if missing:
         note(Code.SCHEMA, f"its table catalog has no column {min(missing)}")
         return None
     catalog = CheckedCatalog(connection, tables, columns)
-    if not _check_properties(catalog, mountpoint, tables, columns, note):
+    if not _check_properties(catalog, mountpoint, note):
         return None
     if not _has_parent_index(connection):
         note(Code.INDEX_MISSING, "there is no index on the parents: listings read the whole catalog")
@@ -130,21 +136,15 @@ def _opened(connection: sqlite3.Connection, mountpoint: str, note: Note) -> Chec
     return catalog
 
 
-def _check_properties(
-    catalog: CheckedCatalog, mountpoint: str, tables: set[str], columns: set[str], note: Note
-) -> bool:
+def _check_properties(catalog: CheckedCatalog, mountpoint: str, note: Note) -> bool:
     """False when no client can read this schema."""
     properties = catalog.properties()
     version = properties.get("schema")
     if version not in schema.READABLE_SCHEMAS:
         note(Code.SCHEMA, f"its schema is {version or 'not given'}, clients read {', '.join(schema.READABLE_SCHEMAS)}")
         return False
-    revision = _schema_revision(properties)
-    for column, since in _SINCE_REVISION.items():
-        if revision >= since and column not in columns:
-            note(Code.SCHEMA, f"its schema revision {revision} promises the column {column}, which is not there")
-    if revision >= _BIND_SINCE and "bind_mountpoints" not in tables:
-        note(Code.SCHEMA, f"its schema revision {revision} promises the table bind_mountpoints, which is not there")
+    for absent in catalog.promised:
+        note(Code.SCHEMA, f"its schema revision {catalog.revision} promises the {absent}, which is not there")
     prefix = properties.get("root_prefix")
     if prefix != (mountpoint or None):
         note(Code.ROOT_PREFIX, f"it says that it is mounted at {prefix or 'the root'}")
@@ -158,11 +158,6 @@ def _check_properties(
         except MalformedData:
             note(Code.PROPERTY, f"its previous_revision {previous!r:.60} is no hash")
     return True
-
-
-def _schema_revision(properties: dict[str, str]) -> int:
-    text = properties.get("schema_revision", "0")
-    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _check_number(properties: dict[str, str], name: str, *, required: bool, note: Note) -> None:
@@ -188,15 +183,17 @@ def _has_parent_index(connection: sqlite3.Connection) -> bool:
 def stored_counters(catalog: CheckedCatalog, note: Note) -> tuple[Counters, Counters]:
     """The statistics as (self, subtree); a counter that is missing or no number is noted and is -1 here."""
     values = catalog.counters()
-    revision = _schema_revision(catalog.properties())
+    legacy = catalog.properties().get("schema") != schema.SCHEMA  # clients take what is missing there as 0
     halves = []
     for half in ("self", "subtree"):
         numbers = {}
         for name in COUNTER_NAMES:
             value = values.get(f"{half}_{name}")
-            if value is None and revision >= _COUNTERS_SINCE:
+            if value is None and (legacy or catalog.revision < schema.COUNTERS_SINCE.get(name, 0)):
+                value = 0
+            elif value is None:
                 note(Code.COUNTER_MISSING, f"it has no counter {half}_{name}, without which clients cannot mount it")
-            elif value is not None and not isinstance(value, int):
+            elif not isinstance(value, int):
                 note(Code.COUNTER, f"its counter {half}_{name} is {value!r:.60}, no number")
             numbers[name] = value if isinstance(value, int) else -1
         halves.append(Counters(**numbers))

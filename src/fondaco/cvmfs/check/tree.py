@@ -7,12 +7,13 @@ from typing import Any
 
 from fondaco.cvmfs import paths
 from fondaco.cvmfs.catalog.counters import Counters
+from fondaco.cvmfs.catalog.schema import SPECIAL_SINCE
 from fondaco.cvmfs.check.catalog import CheckedCatalog, stored_counters
 from fondaco.cvmfs.check.findings import Code
 from fondaco.cvmfs.check.objects import Found, WantedObject
 from fondaco.cvmfs.check.rows import Fault, entry_faults, read_row, transition_faults
 from fondaco.cvmfs.digest import DIGEST_BYTES, Digest, Suffix
-from fondaco.cvmfs.entry import BIND_MOUNTPOINT, NESTED_ROOT, Chunk, Entry
+from fondaco.cvmfs.entry import NESTED_ROOT, Chunk, Entry
 from fondaco.cvmfs.errors import MalformedData
 from fondaco.cvmfs.paths import CATALOG_MARKER, PathKey
 
@@ -175,7 +176,7 @@ class TreeCheck:
             entry = replace(entry, chunks=tuple(self._chunks(child)))
         self._own.count(entry)
         self._note(child, row.faults)
-        self._note(child, entry_faults(entry))
+        self._note(child, entry_faults(entry, special_flag=self._catalog.revision >= SPECIAL_SINCE))
         if row.key != paths.path_key(child):
             self._found(Code.PATH_KEY, child, "its row is not filed under the key of its path: clients do not find it")
         self._want_objects(child, entry)
@@ -230,7 +231,7 @@ class TreeCheck:
     def _is_mountpoint(self, path: str, entry: Entry) -> bool:
         if entry.is_mountpoint:
             self._mountpoints[path] = entry
-        elif entry.flags & BIND_MOUNTPOINT:
+        elif entry.is_bind_mountpoint:
             self._bind.add(path)
         else:
             return False
@@ -241,12 +242,17 @@ class TreeCheck:
 
     def _nested(self) -> Iterator[NestedCatalog]:
         """The nested catalogs to go on with; the references are compared with the mountpoints found."""
-        bind = self._catalog.bind_mountpoints()
-        registered: set[str] = set()
-        for path, text, size in self._catalog.nested():
-            registered.add(path)
-            reference = self._reference(path, text, size)
-            if reference is not None:
+        bind, rows = self._bind_references(), self._catalog.nested()
+        registered = {str(row[0]) for row in rows}
+        for row in rows:
+            reference = self._reference(*row)
+            if reference is None:
+                continue
+            path = reference.mountpoint
+            if path not in self._mountpoints:
+                message = "a nested catalog is registered, but there is no mountpoint for it"
+                self._found(Code.NO_MOUNTPOINT, path, message)
+            if paths.is_below(path, self._mountpoint):  # following another could lead in circles
                 yield reference
         for path in sorted(registered & bind):
             self._found(Code.TRANSITION, path, "it is registered as a nested catalog and as a bind mountpoint")
@@ -255,20 +261,25 @@ class TreeCheck:
         for path in sorted(bind - self._bind):
             self._found(Code.NO_MOUNTPOINT, path, "a bind mountpoint is registered, but there is none")
 
+    def _bind_references(self) -> set[str]:
+        """Where catalogs are shown whose own place is elsewhere; that they are there is asked, nothing more."""
+        rows = self._catalog.bind_mountpoints()
+        for row in rows:
+            reference = self._reference(*row)
+            if reference is not None:
+                self._want(WantedObject(digest=reference.digest, suffix=Suffix.CATALOG, path=reference.mountpoint))
+        return {str(row[0]) for row in rows}
+
     def _reference(self, path: Any, text: Any, size: Any) -> NestedCatalog | None:
+        """A row that registers a catalog; None (and noted) when it does not say which."""
         if not isinstance(path, str) or not isinstance(text, str) or not isinstance(size, int | None):
-            self._found(
-                Code.COLUMN_TYPE, self._mountpoint, f"a nested catalog is registered as {(path, text, size)!r:.200}"
-            )
+            message = f"a catalog is registered as {(path, text, size)!r:.200}"
+            self._found(Code.COLUMN_TYPE, self._mountpoint, message)
             return None
-        if path not in self._mountpoints:
-            self._found(Code.NO_MOUNTPOINT, path, "a nested catalog is registered, but there is no mountpoint for it")
-        if not paths.is_below(path, self._mountpoint):
-            return None  # following it could lead in circles
         try:
             digest = Digest.parse(text)
         except MalformedData as error:
-            self._found(Code.NOT_REGISTERED, path, f"the hash of the nested catalog is none: {error.why}")
+            self._found(Code.NOT_REGISTERED, path, f"the hash of the catalog there is none: {error.why}")
             return None
         return NestedCatalog(mountpoint=path, digest=digest, size=size or 0, row=self._mountpoints.get(path))
 
