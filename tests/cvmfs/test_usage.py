@@ -76,6 +76,6 @@ def test_a_file_and_a_place_further_down_can_be_measured() -> None:
 def test_a_catalog_without_statistics_is_walked() -> None:
     trees = Trees()
     with trees.chain(trees.make(deep(2))) as chain:
-        chain.enter("").connection.execute("DELETE FROM statistics")
+        chain.enter("").database.connection.execute("DELETE FROM statistics")
         (total,) = measure(chain)
         assert total.entries == 1 + 3 * (2 + 4)

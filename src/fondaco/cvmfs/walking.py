@@ -64,9 +64,8 @@ class CatalogChain:
         size = reference.size or None
         image = fetch(self._store, reference.digest, Suffix.CATALOG, size=size, limit=MAX_CATALOG_BYTES)
         self.opened += 1
-        return OpenCatalog(
-            CatalogDatabase.load(image, expected_mountpoint=None if reference.is_bind else reference.path)
-        )
+        mountpoint = None if reference.is_bind else reference.path
+        return OpenCatalog(CatalogDatabase.load(image, expected_mountpoint=mountpoint))
 
 
 def walk_directories(chain: CatalogChain, top: str = paths.ROOT) -> Iterator[tuple[str, Iterator[Row]]]:
