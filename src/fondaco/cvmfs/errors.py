@@ -93,3 +93,15 @@ class LimitExceeded(CvmfsError):
     """A size or count beyond what this format or this reader allows; the message names the limit."""
 
     exit_code = ExitCode.REFUSED
+
+
+class MountUnavailable(CvmfsError):
+    """FUSE is not there or refuses; install what the message names, or ask for access to /dev/fuse."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class BadMountPoint(CvmfsError):
+    """A place where nothing can be mounted; name an existing folder that nothing is mounted on."""
+
+    exit_code = ExitCode.REFUSED

@@ -6,6 +6,7 @@ Each module has the commands of one concern as functions; nothing of the library
 import typer
 
 from fondaco.cli.cvmfs.check import check
+from fondaco.cli.cvmfs.mount import mount
 from fondaco.cli.cvmfs.publishing import mkfs, publish
 from fondaco.cli.cvmfs.reading import cat, ls, stat
 
@@ -16,5 +17,5 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (mkfs, publish, ls, cat, stat, check):
+for command in (mkfs, publish, ls, cat, stat, check, mount):
     app.command(command.__name__)(command)
