@@ -36,7 +36,6 @@ class Flavor(Enum):
     REGULAR = "regular files"
     EXTERNAL = "external files"
     SYMLINK = "symbolic links"
-    HIDDEN = "nothing"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,7 +126,6 @@ def _fits(flavor: Flavor, entry: Entry) -> bool:
         Flavor.REGULAR: entry.is_regular,
         Flavor.EXTERNAL: entry.is_regular and entry.is_external,
         Flavor.SYMLINK: entry.is_symlink,
-        Flavor.HIDDEN: False,
     }[flavor]
 
 
@@ -234,11 +232,11 @@ _ATTRIBUTES: dict[bytes, tuple[Flavor, Callable[[Subject], _Pages | None]]] = {
         _of_file(lambda subject: _COMPRESSION.get(subject.entry.compression, "unknown")),
     ),
     b"user.direct_io": (Flavor.REGULAR, _of_file(lambda subject: int(bool(subject.entry.flags & DIRECT_IO)))),
-    b"user.expires": (Flavor.HIDDEN, _always(lambda facts: facts.expires)),  # of older clients; still read by scripts
+    b"user.expires": (Flavor.EVERYTHING, _always(lambda facts: facts.expires)),
     b"user.external_file": (Flavor.REGULAR, _of_file(lambda subject: int(subject.entry.is_external))),
     b"user.external_host": (
         Flavor.EVERYTHING,
-        _always(lambda facts: facts.external or "internal error: no hosts defined"),
+        _always(lambda facts: facts.external),
     ),
     b"user.external_url": (Flavor.EXTERNAL, _external_url),
     b"user.fqrn": (Flavor.EVERYTHING, _always(lambda facts: facts.fqrn)),
