@@ -12,6 +12,7 @@ compile() {
 
 compile pyproject.toml --extra local -o requirements/main.txt "$@"
 compile pyproject.toml --extra dev -c requirements/main.txt -o requirements/dev.txt "$@"
+compile pyproject.toml --extra mount -c requirements/dev.txt -o requirements/mount.txt "$@"
 compile requirements/uv.in -o requirements/uv.txt "$@"
 if grep -nE '^ *(-|--[a-z]*index)|://' requirements/*.txt | grep -v -- '--hash='; then
     echo "lock: the lines above name an index or a file; locks must not" >&2

@@ -113,6 +113,18 @@ class LimitExceeded(CvmfsError):
     exit_code = ExitCode.REFUSED
 
 
+class MountUnavailable(CvmfsError):
+    """FUSE is not there or refuses; install what the message names, or ask for access to /dev/fuse."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class BadMountPoint(CvmfsError):
+    """A place where nothing can be mounted; name an existing folder that nothing is mounted on."""
+
+    exit_code = ExitCode.REFUSED
+
+
 class NotCollectable(CvmfsError):
     """A repository whose old revisions are not to be removed, or not from here; the message says how to allow it."""
 

@@ -10,6 +10,7 @@ from fondaco.cli.cvmfs.check import check
 from fondaco.cli.cvmfs.gc import gc
 from fondaco.cli.cvmfs.history import diff, resign, rollback
 from fondaco.cli.cvmfs.ingesting import ingest
+from fondaco.cli.cvmfs.mount import mount
 from fondaco.cli.cvmfs.nesting import merge, split
 from fondaco.cli.cvmfs.publishing import mkfs, publish
 from fondaco.cli.cvmfs.reading import cat, ls, stat
@@ -25,7 +26,7 @@ app = typer.Typer(
 
 COMMANDS = (
     *(mkfs, publish, ingest, rollback, resign, split, merge),
-    *(ls, cat, stat, find, du, diff, check),
+    *(ls, cat, stat, find, du, diff, check, mount),
     *(gc, replicate),
 )
 for command in COMMANDS:
