@@ -46,8 +46,11 @@ def human_size(size: float) -> str:
 
 
 def human_time(seconds: float) -> str:
-    """A moment for people: ``2026-11-22 11:00:00``, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """A moment for people: ``2026-11-22 11:00:00``, UTC; ``@seconds`` where no calendar reaches."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return f"@{seconds}"
 
 
 @contextmanager
