@@ -69,11 +69,11 @@ def human_size(size: float) -> str:
 
 
 def human_time(seconds: float) -> str:
-    """A moment for people: ``2026-11-22 11:00:00``, UTC; the bare number when it is in no year from 1 to 9999."""
+    """A moment for people: ``2026-11-22 11:00:00``, UTC; ``@seconds`` where no calendar reaches."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (ValueError, OverflowError):
-        return f"{seconds:.0f} s"
+    except (ValueError, OverflowError, OSError):
+        return f"@{seconds}"
 
 
 @contextmanager
