@@ -8,11 +8,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import buckets, change, events, large, planning, publish
+from bench import buckets, change, events, large, planning, publish, reading
 from bench.machine import machine
 from bench.rows import Figure, Row, Setting, shown
 
-ROWS: tuple[Row, ...] = (*publish.ROWS, *buckets.ROWS, *change.ROWS, *planning.ROWS, *events.ROWS, *large.ROWS)
+ROWS: tuple[Row, ...] = (
+    *publish.ROWS,
+    *buckets.ROWS,
+    *change.ROWS,
+    *planning.ROWS,
+    *events.ROWS,
+    *reading.ROWS,
+    *large.ROWS,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
