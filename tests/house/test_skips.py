@@ -28,6 +28,7 @@ def test_a_skip_fails_the_run_in_ci_only(tmp_path: Path, program: str, ci: str, 
     (tmp_path / "test_sample.py").write_text(program)
     (tmp_path / "test_passing.py").write_text("def test_passing(): pass\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist", "-n", workers, "-p", "no:cacheprovider"]
+    command += ["--basetemp", str(tmp_path / "inner")]  # else it removes the folders of earlier runs: up to 30 s
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "CI"))}
     done = subprocess.run(
         command,
