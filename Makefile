@@ -22,7 +22,7 @@ lint: setup ## format, lint, types and the rooms' imports
 	@out=$$($(BIN)/lint-imports --no-logo) || { echo "$$out" >&2; exit 1; }
 
 unit: setup ## the tests that need no service
-	@$(BIN)/pytest -q -n $(WORKERS) $(UNIT)
+	@FONDACO_EXAMPLES=25 $(BIN)/pytest -q -n $(WORKERS) $(UNIT)
 
 check: lint unit ## the fast check before a commit
 

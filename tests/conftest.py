@@ -6,7 +6,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("fondaco", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = int(os.environ.get("FONDACO_EXAMPLES", "100"))  # of each property that does not say otherwise
+settings.register_profile("fondaco", deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fondaco")
 
 ALLOWED_SKIPS: frozenset[str] = frozenset()
