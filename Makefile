@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
-UNIT := --ignore=tests/integration --ignore=tests/e2e
+UNIT := --ignore=tests/integration --ignore=tests/e2e --ignore=tests/cli
 WORKERS ?= 2
 
 .PHONY: help setup check lint unit services test demo bench lock format clean
@@ -21,7 +21,7 @@ lint: setup ## format, lint, types and the rooms' imports
 	@$(BIN)/mypy --no-error-summary
 	@out=$$($(BIN)/lint-imports --no-logo) || { echo "$$out" >&2; exit 1; }
 
-unit: setup ## the tests that need no service
+unit: setup ## the tests that need no service and run no command
 	@FONDACO_EXAMPLES=25 $(BIN)/pytest -q -n $(WORKERS) $(UNIT)
 
 check: lint unit ## the fast check before a commit
