@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from fondaco.cli.cvmfs.shared import Fqrn, fields_of, inside, publisher_of, tell
+from fondaco.cli.cvmfs.shared import Fqrn, inside, publisher_of, tell
 from fondaco.cli.options import Endpoint, Json, Keys, StoreUrl
 
 MAX_ID = (1 << 32) - 1  # uid_t and gid_t
@@ -57,7 +57,7 @@ def ingest(  # noqa: PLR0917
     would write elsewhere publishes nothing. Another compression goes through a pipe: zstd -dc X | fondaco cvmfs ingest
     - …
     """
-    from fondaco.cli.output import progress, write_json
+    from fondaco.cli.output import progress
     from fondaco.cvmfs.keys import KeyFileSigner
     from fondaco.cvmfs.stores import open_store
     from fondaco.cvmfs.tarball.members import TarOptions
@@ -77,10 +77,7 @@ def ingest(  # noqa: PLR0917
         ingest_tar(transaction, file, inside(at), options=options, progress=count)
         published = transaction.commit(tag=tag)
         revision = transaction.head.revision
-    if as_json:
-        write_json(fields_of(published) if published else {"fqrn": fqrn, "revision": revision, "changed": 0})
-    else:
-        tell(fqrn, revision, published)
+    tell(fqrn, revision, published, as_json=as_json)
 
 
 @contextmanager

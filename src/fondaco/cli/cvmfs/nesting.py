@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fondaco.cli.cvmfs.shared import Fqrn, fields_of, inside, publisher_of, tell
+from fondaco.cli.cvmfs.shared import Fqrn, inside, publisher_of, tell
 from fondaco.cli.options import Endpoint, Json, Keys, StoreUrl
 
 Directories = Annotated[list[str], typer.Argument(metavar="PATH", help="Directories in the repository.")]
@@ -32,7 +32,6 @@ def merge(
 def _change(
     fqrn: str, paths: list[str], store: str, keys: Keys, endpoint: str | None, as_json: bool, *, wish: bool
 ) -> None:
-    from fondaco.cli.output import write_json
     from fondaco.cvmfs import nested
     from fondaco.cvmfs.keys import KeyFileSigner
     from fondaco.cvmfs.stores import open_store
@@ -46,7 +45,4 @@ def _change(
                 nested.merge(transaction, inside(path))
         published = transaction.commit()
         revision = transaction.head.revision
-    if as_json:
-        write_json(fields_of(published) if published else {"fqrn": fqrn, "revision": revision, "changed": 0})
-    else:
-        tell(fqrn, revision, published)
+    tell(fqrn, revision, published, as_json=as_json)

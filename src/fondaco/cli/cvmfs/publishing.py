@@ -79,7 +79,7 @@ def publish(  # noqa: PLR0917
     Only what differs is stored; a run without changes publishes nothing. Readers see the old revision until the new one
     is complete, whatever happens.
     """
-    from fondaco.cli.output import progress, write_json
+    from fondaco.cli.output import progress
     from fondaco.cvmfs.ingest import IngestOptions
     from fondaco.cvmfs.keys import KeyFileSigner
     from fondaco.cvmfs.mirror import MirrorOptions, mirror
@@ -95,7 +95,4 @@ def publish(  # noqa: PLR0917
         mirror(transaction, folder, inside(at), options=options, progress=count)
         published = transaction.commit(tag=tag)
         revision = transaction.head.revision
-    if as_json:
-        write_json(fields_of(published) if published else {"fqrn": fqrn, "revision": revision, "changed": 0})
-    else:
-        tell(fqrn, revision, published)
+    tell(fqrn, revision, published, as_json=as_json)

@@ -59,9 +59,13 @@ def inside(path: str) -> str:
     return "".join("/" + part for part in path.split("/") if part)
 
 
-def tell(fqrn: str, revision: int, published: "Published | None") -> None:
-    from fondaco.cli.output import human_size, write_line
+def tell(fqrn: str, revision: int, published: "Published | None", *, as_json: bool) -> None:
+    """What a publish did, for people or machines; *revision* is the newest one."""
+    from fondaco.cli.output import human_size, write_json, write_line
 
+    if as_json:
+        write_json(fields_of(published) if published else {"fqrn": fqrn, "revision": revision, "changed": 0})
+        return
     if published is None:
         write_line(f"{fqrn} is at revision {revision}: nothing to publish.")
         return
